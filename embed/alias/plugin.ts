@@ -1,0 +1,18 @@
+import type { BunPlugin } from "bun";
+import { REPLACEMENTS } from "./names.ts";
+
+/**
+ * Bundle-time form of the alias, for `Bun.build`: the same replacements as `register.ts`. A bundle made
+ * with it contains no native addon. Holds no state; one instance may serve several builds.
+ */
+export function aliasPlugin(): BunPlugin {
+  return {
+    name: "rustpatcher-alias",
+    setup(build) {
+      build.onResolve({ filter: /^(udx-native|sodium-native|sodium-universal)$/ }, ({ path }) => {
+        const replacement = REPLACEMENTS.get(path);
+        return replacement === undefined ? undefined : { path: replacement };
+      });
+    },
+  };
+}

@@ -1,0 +1,42 @@
+import { expect, test } from "bun:test";
+import { takeRefusals } from "../helpers/guard.ts";
+import dgram from "node:dgram";
+import net from "node:net";
+
+// 192.0.2.0/24 is reserved for documentation (RFC 5737): even a missing guard reaches nobody.
+const STRANGER = "192.0.2.1";
+
+test("refuses datagrams, connections and requests that leave this machine", async () => {
+  const socket = await Bun.udpSocket({ hostname: "127.0.0.1" });
+  const datagram = dgram.createSocket("udp4");
+  try {
+    expect(() => socket.send("x", 9, STRANGER)).toThrow("test guard");
+    expect(() => socket.sendMany(["x", 9, "127.0.0.1", "x", 9, STRANGER])).toThrow("test guard");
+    expect(() => datagram.send("x", 9, STRANGER)).toThrow("test guard");
+    expect(() => net.connect(9, STRANGER)).toThrow("test guard");
+    expect(() => net.connect({ port: 9, host: STRANGER })).toThrow("test guard");
+    expect(() => Bun.connect({ hostname: STRANGER, port: 9, socket: {} })).toThrow("test guard");
+    expect(() => Bun.udpSocket({ connect: { hostname: STRANGER, port: 9 } })).toThrow("test guard");
+    expect(() => fetch(`http://${STRANGER}/`)).toThrow("test guard");
+    expect(takeRefusals()).toHaveLength(8);
+  } finally {
+    socket.close();
+    datagram.close();
+  }
+});
+
+test("lets a datagram to this machine pass", async () => {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const receiver = await Bun.udpSocket({
+    hostname: "127.0.0.1",
+    socket: { data: (_socket, bytes) => resolve(bytes.toString()) },
+  });
+  const sender = await Bun.udpSocket({ hostname: "127.0.0.1" });
+  try {
+    sender.send("hello", receiver.port, "127.0.0.1");
+    expect(await promise).toBe("hello");
+  } finally {
+    receiver.close();
+    sender.close();
+  }
+}, 5_000);
