@@ -1,0 +1,53 @@
+/** A new array holding all of `parts`, in order. */
+export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+  let sizeBytes = 0;
+  for (const part of parts) sizeBytes += part.length;
+  const out = new Uint8Array(sizeBytes);
+  let offset = 0;
+  for (const part of parts) {
+    out.set(part, offset);
+    offset += part.length;
+  }
+  return out;
+}
+
+/** Equality of public values. Not constant-time: nothing secret is compared with it. */
+export function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && Buffer.compare(a, b) === 0;
+}
+
+export function isZero(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0);
+}
+
+export function toHex(bytes: Uint8Array): string {
+  return bytes.toHex();
+}
+
+/** @throws {SyntaxError} when `text` is not an even number of hexadecimal digits. */
+export function fromHex(text: string): Uint8Array {
+  return Uint8Array.fromHex(text);
+}
+
+const asciiDecoder = new TextDecoder("latin1");
+
+/** One character per byte; for fields already known to be ASCII. */
+export function toAscii(bytes: Uint8Array): string {
+  return asciiDecoder.decode(bytes);
+}
+
+export function utf8(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+export function u16le(value: number): Uint8Array {
+  const out = new Uint8Array(2);
+  new DataView(out.buffer).setUint16(0, value, true);
+  return out;
+}
+
+export function u64le(value: number | bigint): Uint8Array {
+  const out = new Uint8Array(8);
+  new DataView(out.buffer).setBigUint64(0, BigInt(value), true);
+  return out;
+}

@@ -1,0 +1,59 @@
+/**
+ * Every cap on what strangers send, in one place. A length is compared with its cap before anything is
+ * allocated; nothing is raised without a reason written beside it.
+ */
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+/** A release record. It must fit one HyperDHT mutable value (1,000 bytes) with its envelope. */
+export const RECORD_MAX_BYTES: number = 600;
+/** An executable: four times the largest compiled Bun app known to us. */
+export const EXECUTABLE_MAX_BYTES: number = 512 * MiB;
+/** App name and channel: they enter key derivation and the 600-byte record. */
+export const NAME_MAX_BYTES: number = 64;
+/** The version field of the region. */
+export const VERSION_MAX_BYTES: number = 16;
+/** One block of the canonical stream; also the most a peer may make us hold for one answer. */
+export const BLOCK_BYTES: number = 64 * KiB;
+/** A swarm frame: one block and its envelope. */
+export const FRAME_MAX_BYTES: number = BLOCK_BYTES + 256;
+/** Blocks of the largest executable. */
+export const BLOCK_COUNT_MAX: number = EXECUTABLE_MAX_BYTES / BLOCK_BYTES + 1;
+/** Hashes of the block table in one frame: 32 KiB. */
+export const TABLE_PAGE_MAX: number = 1024;
+/** CBOR nesting: a frame is one array holding scalars; the extension is one map holding one array. */
+export const CBOR_MAX_DEPTH: number = 4;
+/** CBOR elements in one document: more than the largest message has, too few to cost a millisecond. */
+export const CBOR_MAX_ITEMS: number = 256;
+/** Numbers in messages and records: unix seconds until 2106, byte offsets, request ids. */
+export const UINT_MAX: number = 0xffff_ffff;
+
+/** Connections we accept, open ourselves, and have with one address. */
+export const CONNECTIONS_IN_MAX: number = 32;
+export const CONNECTIONS_OUT_MAX: number = 16;
+export const CONNECTIONS_PER_HOST_MAX: number = 2;
+/** Copies on one machine share its loopback address: swarms in a box must still work. */
+export const CONNECTIONS_PER_LOOPBACK_MAX: number = 64;
+/** From accepted connection to accepted auth. Until then a stranger holds one of our slots. */
+export const AUTH_TIMEOUT_MS: number = 10_000;
+/** From a request to the first byte of its answer. */
+export const FIRST_BYTE_TIMEOUT_MS: number = 10_000;
+/** The slowest provider worth keeping, averaged over the window. */
+export const PROGRESS_WINDOW_MS: number = 30_000;
+export const PROGRESS_MIN_BYTES_PER_S: number = 4 * KiB;
+/** An authenticated connection with nothing to say. */
+export const IDLE_TIMEOUT_MS: number = 60_000;
+/** Requests a peer may have under way with us, and we with it. */
+export const REQUESTS_IN_FLIGHT_MAX: number = 16;
+/** Peers remembered and taken from one lookup. */
+export const PEERS_MAX: number = 50;
+/** Attempts on one content root before it has to wait for the back-off. */
+export const TRIES_PER_ROOT_MAX: number = 3;
+/** How far in the future a record may be dated: the clocks of publisher and getter differ. */
+export const RECORD_FUTURE_MAX_S: number = 600;
+/** The state file beside the executable: two records, refusals, peers. */
+export const STATE_FILE_MAX_BYTES: number = 64 * KiB;
+/** A key file: 52 characters, a newline and room for an editor's CRLF. */
+export const KEY_FILE_MAX_BYTES: number = 1 * KiB;
+/** A package.json that `build` and `sign` read. */
+export const PACKAGE_JSON_MAX_BYTES: number = 1 * MiB;
