@@ -1,0 +1,45 @@
+/**
+ * Runs the whole suite in random order, each file in a world of its own, and closes with the line
+ * `N passed, N failed`. Further arguments go to `bun test`.
+ */
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const TOTAL_TIMEOUT_MS = 60 * 60_000;
+const reportPath = join(tmpdir(), `rustpatcher-junit-${process.pid}.xml`);
+
+const child = Bun.spawn(
+  [
+    process.execPath,
+    "test",
+    "--isolate",
+    "--randomize",
+    "--no-orphans",
+    "--timeout=60000",
+    "--reporter=junit",
+    `--reporter-outfile=${reportPath}`,
+    ...process.argv.slice(2),
+  ],
+  {
+    cwd: join(import.meta.dir, ".."),
+    stdio: ["ignore", "inherit", "inherit"],
+    timeout: TOTAL_TIMEOUT_MS,
+  },
+);
+const exitCode = await child.exited;
+const report = Bun.file(reportPath);
+const summary = (await report.exists()) ? await report.text() : "";
+await rm(reportPath, { force: true });
+
+function count(attribute: string): number {
+  const match = new RegExp(`<testsuites[^>]* ${attribute}="(\\d+)"`).exec(summary);
+  return Number(match?.[1] ?? 0);
+}
+
+const [tests, failures, skipped] = [count("tests"), count("failures"), count("skipped")];
+// A crash of the runner, or a file that could not be loaded, is a failure without a test to its name.
+const failed = failures === 0 && (exitCode !== 0 || tests === 0) ? 1 : failures;
+const passed = Math.max(0, tests - failures - skipped);
+console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+process.exit(failed === 0 ? 0 : 1);
