@@ -1,0 +1,43 @@
+import { equal } from "../core/bytes.ts";
+import type { ByteSource } from "../core/source.ts";
+import { ELF_MAGIC, readElf } from "./elf.ts";
+import { ExeError } from "./error.ts";
+import type { Machine } from "./machine.ts";
+import { MACHO_MAGIC, readMacho } from "./macho.ts";
+import { PE_MAGIC, readPe } from "./pe.ts";
+
+const FORMATS = [
+  { magic: ELF_MAGIC, read: readElf },
+  { magic: MACHO_MAGIC, read: readMacho },
+  { magic: PE_MAGIC, read: readPe },
+];
+
+/**
+ * The machine an executable is for, from its header.
+ * @throws {ExeError} FORMAT_UNKNOWN when it is not an executable or was cut off.
+ */
+export function detectMachine(source: ByteSource): Machine {
+  const machine = tryDetect(source);
+  if (machine instanceof Error || machine === undefined) {
+    throw new ExeError(
+      "FORMAT_UNKNOWN",
+      "this is not a whole Linux, macOS or Windows executable for x64 or arm64",
+      { blame: "artifact", cause: machine },
+    );
+  }
+  return machine;
+}
+
+function tryDetect(source: ByteSource): Machine | RangeError | undefined {
+  for (const { magic, read } of FORMATS) {
+    if (source.sizeBytes < magic.length || !equal(source.read(0, magic.length), magic)) continue;
+    try {
+      return read(source);
+    } catch (error) {
+      // A header that points outside of the file.
+      if (error instanceof RangeError) return error;
+      throw error;
+    }
+  }
+  return undefined;
+}
