@@ -26,7 +26,9 @@ export function crypto_secretstream_xchacha20poly1305_init_push(
   header: unknown,
   k: unknown,
 ): void {
+  stateView(state);
   const headerBytes = sized(header, "header", HEADERBYTES, `${NAME}_HEADERBYTES`);
+  sized(k, "k", KEYBYTES, `${NAME}_KEYBYTES`);
   fillRandom(headerBytes);
   // What libsodium does as well: after the header is drawn, both sides start alike.
   crypto_secretstream_xchacha20poly1305_init_pull(state, headerBytes, k);
