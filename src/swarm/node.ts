@@ -1,0 +1,78 @@
+/**
+ * HyperDHT, loaded late and hardened. Nothing else in this project constructs a node.
+ *
+ * `udx-native` and `sodium-universal` must resolve to the replacements of `embed/alias` before this file is
+ * loaded: through `aliasPlugin()` when bundled, through `register.ts` otherwise.
+ */
+import type HyperDHT from "@hyperswarm/dht";
+import type { Address, HyperDHTOptions, KeyPair } from "@hyperswarm/dht";
+import { ready } from "sodium-universal";
+import { guardReplies } from "./reply-guard.ts";
+
+export type HyperDHTConstructor = typeof HyperDHT;
+
+export interface NodeOptions {
+  /**
+   * Nodes to join the network by; an empty list starts a network of its own. `"public"` is a word and not
+   * a default, so that nobody joins the public network by leaving something out.
+   */
+  readonly bootstrap: readonly Address[] | "public";
+  /** UDP port; 0 (default): any. A taken port fails, it is never silently replaced. */
+  readonly port?: number;
+  /** IPv4 address to bind; default: all interfaces. */
+  readonly host?: string;
+  /** Identity of connections; default: a fresh one. */
+  readonly keyPair?: KeyPair;
+  /** False: a routing node that stores records for others, from the start. Default: when it has proven stable. */
+  readonly ephemeral?: boolean;
+  /** False: known to be reachable. Default: finds out. */
+  readonly firewalled?: boolean;
+  /** Milliseconds between keepalive frames on idle connections; default 5000. */
+  readonly keepAliveMs?: number;
+}
+
+/**
+ * Loads HyperDHT once libsodium is ready, which has to come first: HyperDHT hashes while it is being loaded.
+ * Later calls return the same constructor. A node made with it directly has no reply guard.
+ */
+export async function loadHyperDHT(): Promise<HyperDHTConstructor> {
+  await ready;
+  const { default: constructor } = await import("@hyperswarm/dht");
+  return constructor;
+}
+
+/**
+ * Starts a node and resolves when its sockets are bound, before it has joined the network (that is
+ * `node.fullyBootstrapped()`). The caller owns it and must `destroy()` it.
+ * @throws the transport's error with `code` EADDRINUSE or EADDRNOTAVAIL when it cannot bind.
+ */
+export async function createNode(options: NodeOptions): Promise<HyperDHT> {
+  const constructor = await loadHyperDHT();
+  const node = new constructor(hyperdhtOptions(options));
+  guardReplies(node.io);
+  try {
+    await node.bind();
+  } catch (cause) {
+    await node.destroy({ force: true }).catch(() => undefined);
+    throw cause;
+  }
+  return node;
+}
+
+function hyperdhtOptions(options: NodeOptions): HyperDHTOptions {
+  const { bootstrap, port = 0, keepAliveMs, host, keyPair, ephemeral, firewalled } = options;
+  return {
+    ...(bootstrap === "public"
+      ? {}
+      : { bootstrap: bootstrap.map(({ host, port }) => ({ host, port })) }),
+    // A bare number would mean "this one or any of the next four", and 0 would mean 49737. An empty
+    // range leaves only the fallback to any port; a range of one, without the fallback, is exact.
+    port: port === 0 ? [0, 0] : [port, port + 1],
+    anyPort: port === 0,
+    ...(host === undefined ? {} : { host }),
+    ...(keyPair === undefined ? {} : { keyPair }),
+    ...(ephemeral === undefined ? {} : { ephemeral }),
+    ...(firewalled === undefined ? {} : { firewalled }),
+    ...(keepAliveMs === undefined ? {} : { connectionKeepAlive: keepAliveMs }),
+  };
+}
