@@ -10,7 +10,7 @@ declare module "sodium-universal" {
 
 declare module "@hyperswarm/dht" {
   import type { EventEmitter } from "node:events";
-  import type { Duplex } from "streamx";
+  import type { Duplex, DuplexEvents } from "streamx";
 
   export interface Address {
     host: string;
@@ -88,7 +88,19 @@ declare module "@hyperswarm/dht" {
     rtt: number;
   }
 
-  export interface SecretStream extends Duplex {
+  export interface SecretStreamEvents extends DuplexEvents {
+    /** One message, exactly as it was written by the other side. */
+    data: [data: Buffer];
+    /** The handshake is done. */
+    open: [];
+    connect: [];
+  }
+
+  /** An encrypted, authenticated, message-framed stream. */
+  export interface SecretStream extends Duplex<SecretStreamEvents> {
+    /** One message; false when the caller should wait for `drain`. Up to 16 MiB - 1. */
+    write(data: Uint8Array): boolean;
+    end(data?: Uint8Array): this;
     readonly isInitiator: boolean;
     readonly publicKey: Buffer;
     readonly remotePublicKey: Buffer;
