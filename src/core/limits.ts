@@ -19,6 +19,8 @@ export const BLOCK_BYTES: number = 64 * KiB;
 export const FRAME_MAX_BYTES: number = BLOCK_BYTES + 256;
 /** Blocks of the largest executable. */
 export const BLOCK_COUNT_MAX: number = EXECUTABLE_MAX_BYTES / BLOCK_BYTES + 1;
+/** A frame from somebody who has not authenticated: the hello has 121 bytes. */
+export const HELLO_MAX_BYTES: number = 256;
 /** Hashes of the block table in one frame: 32 KiB. */
 export const TABLE_PAGE_MAX: number = 1024;
 /** CBOR nesting: a frame is one array holding scalars; the extension is one map holding one array. */
