@@ -51,10 +51,18 @@ export const REQUESTS_IN_FLIGHT_MAX: number = 16;
 export const PEERS_MAX: number = 50;
 /** Attempts on one content root before it has to wait for the back-off. */
 export const TRIES_PER_ROOT_MAX: number = 3;
+/** Digests of refused records that are remembered, 32 bytes each. */
+export const RECORDS_SEEN_MAX: number = 1024;
+/** Error answers to one client before it is dropped: an honest one asks for nothing that is not there. */
+export const ERROR_ANSWERS_MAX: number = 16;
+/** From the first packet to a peer to its handshake, hole punching included. */
+export const CONNECT_TIMEOUT_MS: number = 20_000;
 /** How far in the future a record may be dated: the clocks of publisher and getter differ. */
 export const RECORD_FUTURE_MAX_S: number = 600;
 /** The state file beside the executable: two records, refusals, peers. */
 export const STATE_FILE_MAX_BYTES: number = 64 * KiB;
+/** Releases that could not be run here; the oldest is forgotten first. */
+export const REFUSED_ROOTS_MAX: number = 16;
 /** A key file: 52 characters, a newline and room for an editor's CRLF. */
 export const KEY_FILE_MAX_BYTES: number = 1 * KiB;
 /** A package.json that `build` and `sign` read. */
