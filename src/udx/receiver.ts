@@ -1,0 +1,164 @@
+/**
+ * The receiving half of a stream: order, the peer's END, what to acknowledge and which window to advertise.
+ * No I/O and no clock.
+ */
+import {
+  READ_CHUNK_MAX,
+  RECV_HARD_LIMIT,
+  RECV_WINDOW_MAX,
+  WINDOW_REOPEN_SHARE,
+} from "./constants.ts";
+import { TYPE_DATA, TYPE_END } from "./header.ts";
+import { RecvBuffer } from "./recv-buffer.ts";
+import { seqDiff } from "./seq.ts";
+
+const EMPTY = Buffer.alloc(0);
+
+export class Receiver {
+  /** Next expected sequence number. TCP RCV.NXT. */
+  nxt: number;
+  /** Everything up to the peer's END has arrived. */
+  isEnded = false;
+  /** DATA or END packets that wait for an ACK. */
+  unacknowledged = 0;
+  /** The next ACK must not be replaced by a DATA packet: it tells of a gap or answers a HEARTBEAT. */
+  isAckForced = false;
+
+  private readonly buffer = new RecvBuffer();
+  private ready: Buffer[] = [];
+  private readyHead = 0;
+  private readyBytes = 0;
+  private hasRemoteEnd = false;
+  private remoteEnd = 0;
+  private advertised: number = RECV_WINDOW_MAX;
+
+  constructor(initialAck: number) {
+    this.nxt = initialAck;
+  }
+
+  get hasGap(): boolean {
+    return this.buffer.count > 0;
+  }
+
+  /**
+   * Takes a DATA or END packet. `unread` is what the reader has not taken yet, bytes. Owns `payload` from
+   * here on.
+   */
+  accept(seq: number, type: number, payload: Buffer, unread: number): void {
+    const distance = seqDiff(seq, this.nxt);
+    if (distance < 0 || this.isEnded) {
+      this.acknowledgeNow();
+      return;
+    }
+    if (distance === 0 && type === TYPE_DATA && this.buffer.count === 0) {
+      if (unread + this.readyBytes > RECV_HARD_LIMIT) return;
+      this.nxt = (seq + 1) | 0;
+      this.deliver(payload);
+      this.unacknowledged++;
+      return;
+    }
+    this.acceptSlow(seq, type, payload, unread);
+  }
+
+  /** An ACK is owed even if nothing new arrived: the peer's timers rely on it. */
+  acknowledgeNow(): void {
+    this.unacknowledged++;
+    this.isAckForced = true;
+  }
+
+  /** Next chunk for the reader, in order, at most READ_CHUNK_MAX unless one packet is longer. */
+  read(): Buffer | undefined {
+    const first = this.ready[this.readyHead];
+    if (first === undefined) {
+      this.ready.length = 0;
+      this.readyHead = 0;
+      return undefined;
+    }
+    let length = first.length;
+    let end = this.readyHead + 1;
+    for (; end < this.ready.length; end++) {
+      const size = this.ready[end]?.length ?? 0;
+      if (length + size > READ_CHUNK_MAX) break;
+      length += size;
+    }
+    const chunk =
+      end === this.readyHead + 1 ? first : join(this.ready, this.readyHead, end, length);
+    this.readyHead = end;
+    this.readyBytes -= length;
+    return chunk;
+  }
+
+  /** Window to put into a packet that leaves now, bytes. Notes it as advertised. */
+  window(unread: number): number {
+    this.advertised = this.room(unread);
+    return this.advertised;
+  }
+
+  /** Whether the reader has taken so much that the peer should hear of it unasked. */
+  hasReopened(unread: number): boolean {
+    return this.room(unread) - this.advertised >= RECV_WINDOW_MAX * WINDOW_REOPEN_SHARE;
+  }
+
+  /** SACK blocks of what is held beyond the gap; returns the bytes written at `at`. */
+  encodeSack(target: Uint8Array, at: number): number {
+    return this.buffer.encodeSack(target, at, this.nxt);
+  }
+
+  close(): void {
+    this.buffer.clear();
+    this.ready = [];
+    this.readyHead = 0;
+    this.readyBytes = 0;
+  }
+
+  private acceptSlow(seq: number, type: number, payload: Buffer, unread: number): void {
+    // The peer is waiting for news of exactly this packet, or of the gap before it.
+    this.isAckForced = true;
+    const isBeyondEnd = this.hasRemoteEnd && seqDiff(seq, this.remoteEnd) > 0;
+    if (isBeyondEnd || !this.buffer.accepts(seq, this.nxt, payload.length)) {
+      // A duplicate is acknowledged; a packet that does not fit is not, so that it comes again.
+      if (this.hasGap) this.unacknowledged++;
+      return;
+    }
+    if (seq === this.nxt && unread + this.readyBytes > RECV_HARD_LIMIT) return;
+    if ((type & TYPE_END) !== 0 && !this.hasRemoteEnd) {
+      this.hasRemoteEnd = true;
+      this.remoteEnd = seq;
+    }
+    this.unacknowledged++;
+    this.buffer.put(seq, this.nxt, (type & TYPE_DATA) === 0 ? EMPTY : payload);
+    this.drain();
+  }
+
+  private drain(): void {
+    for (;;) {
+      const payload = this.buffer.take(this.nxt);
+      if (payload === undefined) return;
+      if (this.hasRemoteEnd && this.nxt === this.remoteEnd) this.isEnded = true;
+      this.nxt = (this.nxt + 1) | 0;
+      this.deliver(payload);
+    }
+  }
+
+  private deliver(payload: Buffer): void {
+    if (payload.length === 0) return;
+    this.ready.push(payload);
+    this.readyBytes += payload.length;
+  }
+
+  private room(unread: number): number {
+    return Math.max(0, RECV_WINDOW_MAX - unread - this.readyBytes - this.buffer.bytes);
+  }
+}
+
+function join(chunks: Buffer[], from: number, to: number, length: number): Buffer {
+  const joined = Buffer.allocUnsafeSlow(length);
+  let at = 0;
+  for (let i = from; i < to; i++) {
+    const chunk = chunks[i];
+    if (chunk === undefined) break;
+    joined.set(chunk, at);
+    at += chunk.length;
+  }
+  return joined;
+}

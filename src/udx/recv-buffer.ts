@@ -1,0 +1,105 @@
+/**
+ * Packets that arrived ahead of the next expected one, by sequence number, and the SACK list that describes
+ * them. Bounded in packets and in bytes: libudx bounds neither, so one forged packet could cost any amount.
+ */
+import { RECV_WINDOW_MAX, REORDER_ENTRY_COST, REORDER_LIMIT } from "./constants.ts";
+import { writeU32 } from "./header.ts";
+import { SACK_BLOCK_SIZE, SACK_MAX_BLOCKS } from "./sack.ts";
+import { seqDiff } from "./seq.ts";
+
+const RING_INITIAL = 64;
+
+export class RecvBuffer {
+  /** Packets held. */
+  count = 0;
+  /** Cost of the packets held, bytes. */
+  bytes = 0;
+  private highest = 0;
+  private ring: (Buffer | undefined)[] = [];
+  private mask = -1;
+
+  /** Whether `seq`, at or above `next`, may be kept and is not held yet. */
+  accepts(seq: number, next: number, payloadLength: number): boolean {
+    const distance = seqDiff(seq, next);
+    if (distance >= REORDER_LIMIT) return false;
+    // The next one in line frees memory, so it is never refused for its size.
+    if (distance > 0 && this.bytes + payloadLength + REORDER_ENTRY_COST > RECV_WINDOW_MAX)
+      return false;
+    return distance > this.mask || this.ring[seq & this.mask] === undefined;
+  }
+
+  /** Keeps a packet that `accepts` admitted. Takes ownership of `payload`. */
+  put(seq: number, next: number, payload: Buffer): void {
+    const distance = seqDiff(seq, next);
+    if (distance > this.mask) this.grow(distance, next);
+    this.ring[seq & this.mask] = payload;
+    if (this.count === 0 || seqDiff(seq, this.highest) > 0) this.highest = seq;
+    this.count++;
+    this.bytes += payload.length + REORDER_ENTRY_COST;
+  }
+
+  /** Removes and returns the packet with that number, which must be the next expected one. */
+  take(seq: number): Buffer | undefined {
+    if (this.count === 0) return undefined;
+    const index = seq & this.mask;
+    const payload = this.ring[index];
+    if (payload === undefined) return undefined;
+    this.ring[index] = undefined;
+    this.count--;
+    this.bytes -= payload.length + REORDER_ENTRY_COST;
+    return payload;
+  }
+
+  /** Writes the runs above `next` as SACK blocks at `at`; returns the bytes written, 0 without any. */
+  encodeSack(target: Uint8Array, at: number, next: number): number {
+    let written = 0;
+    let start = 0;
+    let open = false;
+    let left = this.count;
+    const end = (this.highest + 1) | 0;
+    for (let seq = (next + 1) | 0; left > 0 && seqDiff(end, seq) > 0; seq = (seq + 1) | 0) {
+      if (this.ring[seq & this.mask] !== undefined) {
+        left--;
+        if (!open) start = seq;
+        open = true;
+      } else if (open) {
+        open = false;
+        written = writeBlock(target, at, written, start, seq);
+        if (written === SACK_MAX_BLOCKS * SACK_BLOCK_SIZE) return written;
+      }
+    }
+    return open ? writeBlock(target, at, written, start, end) : written;
+  }
+
+  clear(): void {
+    this.ring = [];
+    this.mask = -1;
+    this.count = 0;
+    this.bytes = 0;
+  }
+
+  /** Doubles the ring until `distance` fits; `accepts` has capped it by REORDER_LIMIT. */
+  private grow(distance: number, next: number): void {
+    let size = Math.max(RING_INITIAL, this.mask + 1);
+    while (size <= distance) size *= 2;
+    const ring: (Buffer | undefined)[] = Array.from({ length: size });
+    for (let i = 0; i <= this.mask; i++) {
+      const seq = (next + i) | 0;
+      ring[seq & (size - 1)] = this.ring[seq & this.mask];
+    }
+    this.ring = ring;
+    this.mask = size - 1;
+  }
+}
+
+function writeBlock(
+  target: Uint8Array,
+  at: number,
+  written: number,
+  start: number,
+  end: number,
+): number {
+  writeU32(target, at + written, start);
+  writeU32(target, at + written + 4, end);
+  return written + SACK_BLOCK_SIZE;
+}

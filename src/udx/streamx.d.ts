@@ -1,0 +1,11 @@
+/** What streamx 2.28 has but its own declarations leave out. */
+import type { DuplexEvents } from "streamx";
+
+declare module "streamx" {
+  interface Duplex<M extends DuplexEvents = DuplexEvents> {
+    readonly _readableState: {
+      /** Bytes pushed and not taken by the reader. */
+      readonly buffered: number;
+    };
+  }
+}
