@@ -35,7 +35,7 @@ export class NativePeer {
   }
 
   start(): void {
-    this.process.stdin.write("start\n");
+    void this.process.stdin.write("start\n");
     void this.process.stdin.flush();
   }
 
