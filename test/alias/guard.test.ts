@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { createNode, loadHyperDHT } from "../../src/swarm/node.ts";
 import { takeRefusals } from "../helpers/guard.ts";
 import dgram from "node:dgram";
 import net from "node:net";
@@ -40,3 +41,23 @@ test("lets a datagram to this machine pass", async () => {
     sender.close();
   }
 }, 5_000);
+
+test("refuses a HyperDHT that would join the public network", async () => {
+  const HyperDHT = await loadHyperDHT();
+  expect(() => new HyperDHT()).toThrow("test guard");
+  expect(() => new HyperDHT({ host: "127.0.0.1" })).toThrow("test guard");
+  expect(takeRefusals()).toHaveLength(2);
+  expect(
+    await createNode({ bootstrap: "public" }).then(
+      () => "made",
+      () => "refused",
+    ),
+  ).toBe("refused");
+  expect(takeRefusals()).toHaveLength(1);
+});
+
+test("lets a HyperDHT with a bootstrap list of its own pass", async () => {
+  const node = await createNode({ bootstrap: [], host: "127.0.0.1" });
+  expect(node.address()?.host).toBe("127.0.0.1");
+  await node.destroy();
+});

@@ -31,7 +31,7 @@ async function transfer(stream, size) {
     stream.on("close", resolve);
   });
   closed.catch(() => {});
-  for (let left = size; left > 0 && !stream.destroying; ) {
+  for (let left = size; left > 0 && !stream.destroying;) {
     const data = randomBytes(Math.min(CHUNK_BYTES, left));
     sent.update(data);
     left -= data.byteLength;
@@ -66,7 +66,10 @@ const operations = {
     return { port: dht.address().port };
   },
   async announce({ node, topic, seed }) {
-    await nodes.get(node).announce(bytes(topic), HyperDHT.keyPair(bytes(seed))).finished();
+    await nodes
+      .get(node)
+      .announce(bytes(topic), HyperDHT.keyPair(bytes(seed)))
+      .finished();
   },
   async unannounce({ node, topic, seed }) {
     await nodes.get(node).unannounce(bytes(topic), HyperDHT.keyPair(bytes(seed)));
@@ -98,16 +101,21 @@ const operations = {
   /** Serves transfers of `size` bytes under the key of `seed`; `accepted` collects the results. */
   async listen({ node, seed, size, refuse }) {
     const transfers = [];
-    const server = nodes
-      .get(node)
-      .createServer({ firewall: () => refuse === true }, (stream) => {
-        const result = transfer(stream, size).catch((error) => ({ error: error.message }));
-        transfers.push(result);
-      });
+    const server = nodes.get(node).createServer({ firewall: () => refuse === true }, (stream) => {
+      const result = transfer(stream, size).catch((error) => ({ error: error.message }));
+      transfers.push(result);
+    });
     const keyPair = HyperDHT.keyPair(bytes(seed));
     await server.listen(keyPair);
     servers.set(seed, { server, transfers });
     return hex(keyPair.publicKey);
+  },
+  /** Makes the server of `seed` take handshakes that are meant for another key. */
+  async impersonate({ node, seed, publicKey }) {
+    const dht = nodes.get(node);
+    const { server } = servers.get(seed);
+    const state = dht._router.get(hex(server.target));
+    dht._router.set(hex(HyperDHT.hash(bytes(publicKey))), state);
   },
   async accepted({ seed }) {
     return Promise.all(servers.get(seed).transfers);
