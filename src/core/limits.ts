@@ -49,6 +49,8 @@ export const IDLE_TIMEOUT_MS: number = 60_000;
 export const REQUESTS_IN_FLIGHT_MAX: number = 16;
 /** Peers remembered and taken from one lookup. */
 export const PEERS_MAX: number = 50;
+/** Keys of liars that are remembered. */
+export const BANS_MAX: number = 1024;
 /** Attempts on one content root before it has to wait for the back-off. */
 export const TRIES_PER_ROOT_MAX: number = 3;
 /** Digests of refused records that are remembered, 32 bytes each. */
