@@ -148,7 +148,7 @@ const MUTABLE_PUT_NAMESPACE = blake2b256(
 );
 
 /** compact-encoding's uint: one byte below 0xfd, else a tag and 2 or 4 bytes LE. */
-function compactUint(value: number): Uint8Array {
+export function compactUint(value: number): Uint8Array {
   const out = new Uint8Array(value < 0xfd ? 1 : value <= 0xffff ? 3 : 5);
   const view = new DataView(out.buffer);
   if (out.length === 1) view.setUint8(0, value);
