@@ -180,6 +180,14 @@ declare module "@hyperswarm/dht" {
     concurrency?: number;
   }
 
+  /** An answer as it came; `error` is 0 or a code of hyperdht lib/constants.js or dht-rpc lib/errors.js. */
+  export interface RawReply {
+    token: Buffer | null;
+    from: NodeAddress;
+    error: number;
+    value: Buffer | null;
+  }
+
   export default class HyperDHT extends EventEmitter {
     constructor(options?: HyperDHTOptions);
 
@@ -212,6 +220,25 @@ declare module "@hyperswarm/dht" {
     addNode(address: Address): void;
     ping(address: Address): Promise<{ from: NodeAddress; to: Address; rtt: number }>;
     findNode(target: Uint8Array, options?: QueryOptions): Query<{ from: NodeAddress }>;
+
+    /** Asks the nodes closest to `target`; then `commit` is called once for each of them. */
+    query<T = RawReply>(
+      request: { target: Uint8Array; command: number; value: Uint8Array | null },
+      options?: QueryOptions & {
+        map?: (reply: RawReply) => T | null;
+        commit?: (reply: RawReply) => Promise<unknown>;
+      },
+    ): Query<T>;
+    /** One request to one node; rejects when no answer comes. */
+    request(
+      request: {
+        token?: Buffer | null;
+        target?: Uint8Array | null;
+        command: number;
+        value?: Uint8Array | null;
+      },
+      to: Address,
+    ): Promise<RawReply>;
 
     lookup(topic: Uint8Array, options?: QueryOptions): Query<LookupReply>;
     announce(
