@@ -15,6 +15,7 @@ export class Aimd implements CongestionController {
   pacingRate: number = INITIAL_RATE;
   readonly state = 0;
   readonly bandwidth = 0;
+  readonly isHoldingBack = false;
   private ssthresh: number = Number.POSITIVE_INFINITY;
   private isRecovering = false;
   private credit = 0;

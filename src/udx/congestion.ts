@@ -9,6 +9,8 @@ export interface CongestionController {
   /** udx-native's `bbrState` (0 STARTUP, 1 DRAIN, 2 PROBE_BW, 3 PROBE_RTT) and bandwidth, packets per ms. */
   readonly state: number;
   readonly bandwidth: number;
+  /** The controller limits itself on purpose: what is measured meanwhile says nothing about the path. */
+  readonly isHoldingBack: boolean;
   /** A new packet leaves; `inflight` counts the others. */
   onSend(nowMs: number, inflight: number, isAppLimited: boolean): void;
   /** An ACK that found data in flight was processed, loss detection included. */

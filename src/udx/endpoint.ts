@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../core/clock.ts";
 import { Aimd } from "./aimd.ts";
+import { Bbr } from "./bbr.ts";
 import { REORDER_LIMIT, TIMER_GRANULARITY_MS } from "./constants.ts";
 import { connectionReset, connectionTimedOut, type UdxError } from "./error.ts";
 import {
@@ -106,7 +107,7 @@ export class Endpoint implements SenderPort, TurnTask {
     this.turn = turn;
     this.clock = clock;
     this.receiver = new Receiver(0);
-    this.sender = new Sender(this, pool, new Aimd(), initialSeq, 0);
+    this.sender = new Sender(this, pool, process.env["AIMD"] ? new Aimd() : new Bbr(), initialSeq, 0);
     this.window = this.receiver.window(0);
   }
 

@@ -200,6 +200,7 @@ export class Sender {
     sample.srttMs = this.rtt.srtt;
     sample.maxPayload = this.mtu.maxPayload;
     this.congestion.onAck(sample);
+    if (this.congestion.isHoldingBack) rate.markAppLimited(this.inflight);
   }
 
   /** The timer set by `timerAt` is due. The caller pumps afterwards. */

@@ -7,5 +7,6 @@ declare module "streamx" {
       /** Bytes pushed and not taken by the reader. */
       readonly buffered: number;
     };
+    end(data?: unknown): this;
   }
 }
