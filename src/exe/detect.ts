@@ -1,4 +1,5 @@
 import { equal } from "../core/bytes.ts";
+import { CoreError } from "../core/core-error.ts";
 import type { ByteSource } from "../core/source.ts";
 import { ELF_MAGIC, readElf } from "./elf.ts";
 import { ExeError } from "./error.ts";
@@ -17,25 +18,26 @@ const FORMATS = [
  * @throws {ExeError} FORMAT_UNKNOWN when it is not an executable or was cut off.
  */
 export function detectMachine(source: ByteSource): Machine {
-  const machine = tryDetect(source);
-  if (machine instanceof Error || machine === undefined) {
+  const machine = tryDetectMachine(source);
+  if (machine === undefined) {
     throw new ExeError(
       "FORMAT_UNKNOWN",
       "this is not a whole Linux, macOS or Windows executable for x64 or arm64",
-      { blame: "artifact", cause: machine },
+      { blame: "artifact" },
     );
   }
   return machine;
 }
 
-function tryDetect(source: ByteSource): Machine | RangeError | undefined {
+/** As detectMachine, but undefined for what is not a whole executable. */
+export function tryDetectMachine(source: ByteSource): Machine | undefined {
   for (const { magic, read } of FORMATS) {
     if (source.sizeBytes < magic.length || !equal(source.read(0, magic.length), magic)) continue;
     try {
       return read(source);
     } catch (error) {
       // A header that points outside of the file.
-      if (error instanceof RangeError) return error;
+      if (error instanceof RangeError || error instanceof CoreError) return undefined;
       throw error;
     }
   }

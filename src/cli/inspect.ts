@@ -1,0 +1,32 @@
+import { withFile } from "../fs/file-source.ts";
+import { inspectExecutable, type Inspection } from "../release/inspect.ts";
+import { command, type Command } from "./command.ts";
+import { JSON_ARGUMENT, report, table } from "./output.ts";
+
+export const inspect: Command = command({
+  meta: { name: "inspect", description: "Show every field of the signature region" },
+  args: {
+    binary: {
+      type: "positional",
+      required: true,
+      description: "Executable with a signature region",
+    },
+    ...JSON_ARGUMENT,
+  },
+  run({ args }) {
+    const inspection = withFile(args.binary, inspectExecutable);
+    report(args.json === true, inspection, lines(inspection));
+  },
+});
+
+function lines({ record, autoload, bootstrap, ...fields }: Inspection): string[] {
+  const loads = Object.entries(autoload ?? {}).flatMap(([name, isOn]) => (isOn ? [name] : []));
+  return [
+    ...table({
+      ...fields,
+      autoload: loads.join(", "),
+      bootstrap: bootstrap.join(", "),
+    }),
+    ...(record === null ? ["no release record"] : ["release record:", ...table({ ...record })]),
+  ];
+}

@@ -1,0 +1,82 @@
+/** From arguments to an exit code: 0 done, 1 refused with one sentence on stderr, 2 wrong usage. */
+import { renderUsage, runCommand, type ArgsDef } from "citty";
+import { parseArgs } from "node:util";
+import { RustpatcherError } from "../core/error.ts";
+import type { Command } from "./command.ts";
+import { CliError, usage } from "./error.ts";
+import { complain } from "./output.ts";
+
+const REFUSED = 1;
+const WRONG_USAGE = 2;
+
+/** Runs `action`; whatever it throws becomes one sentence and an exit code. */
+export async function exitCodeOf(isJson: boolean, action: () => Promise<void>): Promise<number> {
+  try {
+    await action();
+    return 0;
+  } catch (error) {
+    if (!(error instanceof RustpatcherError)) {
+      complain(`this is a bug: ${error instanceof Error ? (error.stack ?? error.message) : "?"}`);
+      return REFUSED;
+    }
+    complain(error.message);
+    if (isJson) {
+      const { code, message } = error;
+      process.stdout.write(`${JSON.stringify({ error: { code, message } }, undefined, 2)}\n`);
+    }
+    return error instanceof CliError ? WRONG_USAGE : REFUSED;
+  }
+}
+
+/** Runs one command with the arguments after its name. @throws {CliError} USAGE */
+export async function runStrictly(
+  command: Command,
+  parent: Command,
+  rawArgs: readonly string[],
+): Promise<void> {
+  if (isHelp(rawArgs)) {
+    await printUsage(command, parent);
+    return;
+  }
+  checkArguments(command, rawArgs);
+  await runCommand(command, { rawArgs: [...rawArgs] });
+}
+
+export function isHelp(rawArgs: readonly string[]): boolean {
+  return rawArgs.includes("--help") || rawArgs.includes("-h");
+}
+
+export async function printUsage(command: Command, parent?: Command): Promise<void> {
+  const text = await renderUsage(command, parent);
+  process.stdout.write(`${process.stdout.isTTY ? text : Bun.stripANSI(text)}\n`);
+}
+
+/** citty takes unknown flags and flags without their value in silence. */
+function checkArguments(command: Command, rawArgs: readonly string[]): void {
+  const wanted = Object.entries(argumentsOf(command)).filter(
+    ([, { type }]) => type === "positional",
+  );
+  const given = positionalsOf(command, rawArgs);
+  const missing = wanted[given.length];
+  if (missing !== undefined) throw usage(`<${missing[0]}> is missing, see --help`);
+  const extra = given[wanted.length];
+  if (extra !== undefined) throw usage(`"${extra}" is one argument too many, see --help`);
+}
+
+/** Arguments that belong to no flag. @throws {CliError} USAGE for a flag that `command` has not */
+export function positionalsOf(command: Command, rawArgs: readonly string[]): string[] {
+  const options: Record<string, { type: "string" | "boolean" }> = {};
+  for (const [name, { type }] of Object.entries(argumentsOf(command))) {
+    if (type !== "positional") options[name] = { type: type === "boolean" ? "boolean" : "string" };
+  }
+  try {
+    return parseArgs({ args: [...rawArgs], options, allowPositionals: true }).positionals;
+  } catch (cause) {
+    throw usage(cause instanceof Error ? cause.message : "these arguments cannot be read");
+  }
+}
+
+function argumentsOf(command: Command): ArgsDef {
+  // Ours are plain objects; citty would also take functions and promises of one.
+  return (command.args ?? {}) as ArgsDef;
+}

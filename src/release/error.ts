@@ -1,0 +1,20 @@
+import { RustpatcherError } from "../core/error.ts";
+
+export type ReleaseErrorCode =
+  | "KEY_MISSING"
+  /** Others than the owner may read the key file. */
+  | "KEY_EXPOSED"
+  | "KEY_EXISTS"
+  /** Not the owner key that the region or the configuration names. */
+  | "KEY_MISMATCH"
+  /** The secret key stands in the executable that would be handed out. */
+  | "KEY_INSIDE"
+  /** package.json: unreadable, or a value in its `rustpatcher` block. */
+  | "CONFIG_INVALID"
+  /** Something that neither the region, the flags nor package.json say. */
+  | "CONFIG_MISSING"
+  | "COMPILE_FAILED"
+  /** macOS: patching breaks the code signature. */
+  | "TARGET_UNSUPPORTED";
+
+export class ReleaseError extends RustpatcherError<ReleaseErrorCode> {}

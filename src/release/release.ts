@@ -1,0 +1,91 @@
+/** One release: compile → reserve → sign. The file at `outfile` changes once, when all of it is done. */
+import { mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { basename, dirname, extname, join, resolve } from "node:path";
+import type { SecretSeed } from "../core/brand.ts";
+import { publicKeyOf } from "../core/keys.ts";
+import type { Target } from "../core/target.ts";
+import { detectMachine } from "../exe/detect.ts";
+import { targetOf } from "../exe/machine.ts";
+import { withFile } from "../fs/file-source.ts";
+import { compileApp } from "./compile.ts";
+import { ReleaseError } from "./error.ts";
+import { macosUnsupported } from "./macos.ts";
+import { findProject } from "./project.ts";
+import { reserveExecutable } from "./reserve.ts";
+import {
+  firstOf,
+  ownerOf,
+  refuseOtherKey,
+  requestedTarget,
+  toExtension,
+  versionOf,
+  type Settings,
+} from "./settings.ts";
+import { signExecutable, type SignedExecutable } from "./sign.ts";
+
+export interface BuildOptions {
+  readonly entry: string;
+  /** Default: named like the entry, in the working directory, as `bun build --compile` does. */
+  readonly outfile?: string | undefined;
+  /** Win over the nearest package.json. */
+  readonly settings?: Settings;
+  readonly minify?: boolean;
+  readonly bytecode?: boolean;
+  /** Undefined: reserve only; the executable is signed later or elsewhere. */
+  readonly seed?: SecretSeed | undefined;
+  readonly publishedS: number;
+}
+
+export interface BuiltExecutable {
+  /** Absolute. */
+  readonly path: string;
+  readonly target: Target;
+  readonly version: string;
+  /** Undefined when it was only reserved. */
+  readonly signed: SignedExecutable | undefined;
+}
+
+/**
+ * Every value is checked before the compiler starts.
+ * @throws {ReleaseError} @throws {ExeError} @throws {CoreError} @throws {FsError}
+ */
+export async function buildRelease(options: BuildOptions): Promise<BuiltExecutable> {
+  const { entry, seed, publishedS, minify = false, bytecode = false } = options;
+  const project = findProject(dirname(resolve(entry)), process.cwd());
+  const settings = firstOf(options.settings, project?.settings);
+  const signer = seed === undefined ? undefined : publicKeyOf(seed);
+  const owner = ownerOf(settings) ?? signer;
+  if (owner === undefined) {
+    throw new ReleaseError(
+      "CONFIG_MISSING",
+      'there is no owner key: write "rustpatcher": { "publicKey": … } in package.json or use --public-key',
+      { blame: "usage" },
+    );
+  }
+  if (signer !== undefined) refuseOtherKey(owner, signer);
+  const version = versionOf(settings);
+  const requested = requestedTarget(settings);
+  if ((requested ?? process.platform).startsWith("darwin")) throw macosUnsupported();
+  const host = targetOf(withFile(process.execPath, detectMachine));
+  const extension = toExtension(settings, owner, requested ?? host);
+  const path = outfileOf(options.outfile ?? basename(entry, extname(entry)), extension.target);
+  mkdirSync(dirname(path), { recursive: true });
+  // On the same file system, so that the finished executable is moved into place in one step.
+  const directory = mkdtempSync(join(dirname(path), ".rustpatcher-build-"));
+  try {
+    const draft = join(directory, basename(path));
+    await compileApp({ entry, outfile: draft, target: requested, minify, bytecode });
+    reserveExecutable(draft, extension, version);
+    const signed = seed === undefined ? undefined : signExecutable(draft, { seed, publishedS });
+    renameSync(draft, path);
+    return { path, target: extension.target, version: version.text, signed };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Bun adds the suffix by itself, so it must be ours to know. */
+function outfileOf(path: string, target: Target): string {
+  const isBare = target.startsWith("windows") && !path.endsWith(".exe");
+  return resolve(isBare ? `${path}.exe` : path);
+}
