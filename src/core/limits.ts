@@ -51,6 +51,8 @@ export const REQUESTS_IN_FLIGHT_MAX: number = 16;
 export const PEERS_MAX: number = 50;
 /** Keys of liars that are remembered. */
 export const BANS_MAX: number = 1024;
+/** One look for the newest record, above the deadlines of its parts. */
+export const DISCOVER_TIMEOUT_MS: number = 60_000;
 /** Attempts on one content root before it has to wait for the back-off. */
 export const TRIES_PER_ROOT_MAX: number = 3;
 /** Digests of refused records that are remembered, 32 bytes each. */
@@ -59,6 +61,8 @@ export const RECORDS_SEEN_MAX: number = 1024;
 export const ERROR_ANSWERS_MAX: number = 16;
 /** From the first packet to a peer to its handshake, hole punching included. */
 export const CONNECT_TIMEOUT_MS: number = 20_000;
+/** Regions that are tried on one set of blocks; each costs hashing the file once. */
+export const REGIONS_PER_TRY_MAX: number = 8;
 /** How far in the future a record may be dated: the clocks of publisher and getter differ. */
 export const RECORD_FUTURE_MAX_S: number = 600;
 /** The state file beside the executable: two records, refusals, peers. */

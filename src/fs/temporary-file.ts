@@ -17,6 +17,7 @@ import { FsError } from "./error.ts";
 /** Two in a row never collide by chance; the rest is for somebody who creates names ahead of us. */
 const TRIES_MAX = 8;
 const SUFFIX = ".rustpatcher-tmp";
+const RANDOM_BYTES = 8;
 /** O_NOFOLLOW is undefined on Windows, which counts as 0: O_EXCL is all there is. */
 const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 
@@ -26,9 +27,18 @@ export interface TemporaryFile {
   readonly fd: number;
 }
 
-/** Names of abandoned temporary files of `path` look like this. */
+/** A name beside `path` that nobody can foresee, and nobody else uses. */
+export function temporaryPath(path: string): string {
+  const name = `.${basename(path)}.${randomBytes(RANDOM_BYTES).toString("hex")}${SUFFIX}`;
+  return join(dirname(path), name);
+}
+
+/** Is `name` one of those that temporaryPath makes for `path`, and for no other file beside it? */
 export function isTemporaryOf(path: string, name: string): boolean {
-  return name.startsWith(`.${basename(path)}.`) && name.endsWith(SUFFIX);
+  const prefix = `.${basename(path)}.`;
+  if (!name.startsWith(prefix) || !name.endsWith(SUFFIX)) return false;
+  const random = name.slice(prefix.length, -SUFFIX.length);
+  return random.length === 2 * RANDOM_BYTES && /^[0-9a-f]+$/.test(random);
 }
 
 /**
@@ -39,8 +49,7 @@ export function isTemporaryOf(path: string, name: string): boolean {
 export function createBeside(path: string): TemporaryFile {
   let cause: unknown;
   for (let tries = 0; tries < TRIES_MAX; tries++) {
-    const name = `.${basename(path)}.${randomBytes(8).toString("hex")}${SUFFIX}`;
-    const beside = join(dirname(path), name);
+    const beside = temporaryPath(path);
     try {
       return { path: beside, fd: openSync(beside, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600) };
     } catch (error) {

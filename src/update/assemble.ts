@@ -1,0 +1,116 @@
+/**
+ * Step 5 (assemble): the announced executable as a temporary file beside the installed one. Blocks go to
+ * their place as they come, in any order; nothing larger than a block is ever held in memory. What is in
+ * the file is worth nothing before step 6.
+ */
+import { rmSync, readdirSync, ftruncateSync } from "node:fs";
+import { join } from "node:path";
+import type { BlockTable } from "../content/table.ts";
+import type { ReleaseRecord } from "../core/release-record.ts";
+import type { ByteSource } from "../core/source.ts";
+import { REGION_BYTES } from "../exe/region.ts";
+import {
+  createBeside,
+  discard,
+  isTemporaryOf,
+  writeAll,
+  type TemporaryFile,
+} from "../fs/temporary-file.ts";
+import { UpdateError } from "./error.ts";
+import type { Installation } from "./installation.ts";
+
+/** Blocks copied before the event loop gets its turn: 4 MiB, a few milliseconds. */
+const BLOCKS_PER_TURN = 64;
+
+export class Assembly {
+  readonly record: ReleaseRecord;
+  readonly file: TemporaryFile;
+  #isDiscarded = false;
+
+  private constructor(record: ReleaseRecord, file: TemporaryFile) {
+    this.record = record;
+    this.file = file;
+  }
+
+  /**
+   * Creates the file: exclusively, through no link, mode 0600, under a name nobody can foresee. Its owner
+   * calls `discard`, whatever happens.
+   * @throws {FsError} IO_FAILED, also when the disk has no room for its bookkeeping.
+   */
+  static begin(installation: Installation, record: ReleaseRecord): Assembly {
+    const file = createBeside(installation.temporaryBase);
+    const assembly = new Assembly(record, file);
+    try {
+      ftruncateSync(file.fd, record.lengthBytes + REGION_BYTES);
+      return assembly;
+    } catch (cause) {
+      assembly.discard();
+      throw cause;
+    }
+  }
+
+  /** Bytes of the canonical stream, whose place in the file is before or behind the region. */
+  write(streamOffset: number, bytes: Uint8Array): void {
+    const { regionOffset } = this.record;
+    const before = Math.max(0, Math.min(bytes.length, regionOffset - streamOffset));
+    writeAll(this.file.fd, bytes.subarray(0, before), streamOffset);
+    writeAll(this.file.fd, bytes.subarray(before), streamOffset + before + REGION_BYTES);
+  }
+
+  writeRegion(region: Uint8Array): void {
+    writeAll(this.file.fd, region, this.record.regionOffset);
+  }
+
+  /**
+   * Copies every block that is not in `fetched` from the running executable's canonical stream.
+   * @throws {UpdateError} LOCAL_BLOCK_CHANGED when a block is not what it was at start; STOPPED
+   */
+  async copyLocal(
+    table: BlockTable,
+    fetched: ReadonlySet<number>,
+    local: ByteSource,
+    signal: AbortSignal,
+  ): Promise<void> {
+    let copied = 0;
+    for (let index = 0; index < table.count; index++) {
+      if (fetched.has(index)) continue;
+      const { offset, sizeBytes } = table.blockRange(index);
+      const bytes = local.read(offset, sizeBytes);
+      if (!table.isBlock(index, bytes)) {
+        throw new UpdateError(
+          "LOCAL_BLOCK_CHANGED",
+          "the running executable was changed on disk since it started",
+          { blame: "local", index },
+        );
+      }
+      this.write(offset, bytes);
+      if (++copied % BLOCKS_PER_TURN === 0) await turn(signal);
+    }
+  }
+
+  /** Closes and removes the file, unless step 7 has renamed it away. A second call does nothing. */
+  discard(): void {
+    if (this.#isDiscarded) return;
+    this.#isDiscarded = true;
+    discard(this.file);
+  }
+}
+
+function turn(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) {
+    throw new UpdateError("STOPPED", "the update was stopped", { blame: "local" });
+  }
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/**
+ * Removes what attempts that were killed have left: names that only we make, for this executable. The
+ * caller holds the lock, so none of them is in use.
+ */
+export function sweepLeftovers(installation: Installation): void {
+  for (const name of readdirSync(installation.directory)) {
+    if (isTemporaryOf(installation.temporaryBase, name)) {
+      rmSync(join(installation.directory, name), { force: true });
+    }
+  }
+}

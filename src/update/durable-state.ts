@@ -1,0 +1,69 @@
+/**
+ * The trusted state of this run and its copy on disk. Losing the copy loses no safety: the floor is then
+ * our own version. So nothing here ever stops an update; what goes wrong is said and left.
+ */
+import type { PublicKey } from "../core/brand.ts";
+import type { Log } from "./events.ts";
+import type { Installation } from "./installation.ts";
+import { tryLock, type Lock } from "./lock.ts";
+import { readStateFile, writeStateFile, type StoredState } from "./state-file.ts";
+import type { TrustedState } from "./trusted-state.ts";
+
+export class DurableState {
+  readonly trusted: TrustedState;
+  readonly #installation: Installation;
+  readonly #owner: PublicKey;
+  readonly #log: Log;
+
+  /** Takes over what an earlier run has seen. */
+  constructor(
+    trusted: TrustedState,
+    {
+      installation,
+      owner,
+      log,
+      nowMs,
+    }: {
+      readonly installation: Installation;
+      readonly owner: PublicKey;
+      readonly log: Log;
+      readonly nowMs: number;
+    },
+  ) {
+    this.trusted = trusted;
+    this.#installation = installation;
+    this.#owner = owner;
+    this.#log = log;
+    this.#merge(nowMs);
+  }
+
+  /** Writes it, unless another copy is writing. `held`: the caller has the lock. */
+  save(nowMs: number, held?: Lock): void {
+    let lock: Lock | undefined;
+    try {
+      this.#installation.checkSafe();
+      lock = held === undefined ? tryLock(this.#installation.lockPath) : undefined;
+      if (held === undefined && lock === undefined) return;
+      // Another copy may have seen more than we have: what it wrote must not be lowered.
+      this.#merge(nowMs);
+      writeStateFile(this.#installation.statePath, this.trusted);
+    } catch (cause) {
+      this.#log("debug", `the state file was not written: ${String(cause)}`);
+    } finally {
+      lock?.release();
+    }
+  }
+
+  #merge(nowMs: number): void {
+    let stored: StoredState | undefined;
+    try {
+      stored = readStateFile(this.#installation.statePath, this.#owner);
+      if (stored === undefined) return;
+      for (const root of stored.refused) this.trusted.refuse(root);
+      // Step 2, like any other record: read back is not the same as trusted.
+      this.trusted.learn(stored.newest, nowMs);
+    } catch (cause) {
+      this.#log("debug", `the state file was not used: ${String(cause)}`);
+    }
+  }
+}

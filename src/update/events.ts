@@ -1,0 +1,40 @@
+/** What an updater tells whoever started it. Plain data: it crosses from the Worker to the app. */
+
+export interface ReleaseInfo {
+  readonly version: string;
+  /** Of the whole executable. */
+  readonly sizeBytes: number;
+  /** Unix seconds. */
+  readonly publishedS: number;
+}
+
+export interface ProgressInfo extends ReleaseInfo {
+  /** Fetched from peers so far. */
+  readonly doneBytes: number;
+  /** To fetch from peers; the rest of the executable is here already. */
+  readonly totalBytes: number;
+}
+
+export interface ErrorInfo {
+  /** Of the error classes of this project; "UNKNOWN" for any other error. */
+  readonly code: string;
+  readonly message: string;
+}
+
+export type UpdateEvent =
+  /** Step 1: looking for a newer release. */
+  | { readonly name: "checking" }
+  /** Step 2: there is one. */
+  | { readonly name: "available"; readonly release: ReleaseInfo }
+  /** Step 4. */
+  | { readonly name: "progress"; readonly progress: ProgressInfo }
+  /** Step 6. */
+  | { readonly name: "verified"; readonly release: ReleaseInfo }
+  /** Step 7: the executable is the new version. */
+  | { readonly name: "applied"; readonly release: ReleaseInfo }
+  /** Step 8: this process is about to become the new version. */
+  | { readonly name: "restarting"; readonly release: ReleaseInfo }
+  | { readonly name: "error"; readonly error: ErrorInfo };
+
+export type LogLevel = "error" | "warn" | "info" | "debug";
+export type Log = (level: LogLevel, text: string) => void;

@@ -1,0 +1,142 @@
+/**
+ * Steps 3 to 6 for one candidate: a temporary file becomes a verified update. The region is the one part
+ * that nothing signed describes before the whole file is there: the record signs the blocks, the core's
+ * hash signs the region together with them. A peer can therefore announce a region that is right in
+ * everything that can be checked and wrong in the rest; step 6 finds it, that region is never taken again,
+ * and another one is asked for. The blocks stay.
+ */
+import { planBlocks } from "../content/plan.ts";
+import type { Clock } from "../core/clock.ts";
+import { toHex } from "../core/bytes.ts";
+import { sha256 } from "../core/hash.ts";
+import { BLOCK_BYTES, REGIONS_PER_TRY_MAX } from "../core/limits.ts";
+import { checkRegion } from "../exe/check-region.ts";
+import { canonicalStream } from "../exe/canonical.ts";
+import { ExeError } from "../exe/error.ts";
+import type { VerifiedFull } from "../exe/verify-executable.ts";
+import type { Assembly } from "./assemble.ts";
+import { UpdateError } from "./error.ts";
+import type { Installation } from "./installation.ts";
+import type { ReleaseSource } from "./release-source.ts";
+import type { Candidate } from "./trusted-state.ts";
+import { verifyUpdate, type VerifiedUpdate } from "./verify.ts";
+
+/** Enough for several tries; each costs a peer its place. */
+const WRONG_REGIONS_MAX = 64;
+/** Progress is told at most this often. */
+const PROGRESS_EVERY_MS = 250;
+
+export interface FetchContext {
+  readonly installation: Installation;
+  /** The running executable: whose owner key counts, and which blocks are here already. */
+  readonly own: VerifiedFull;
+  readonly source: ReleaseSource;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly onProgress: (doneBytes: number, totalBytes: number) => void;
+}
+
+export class Fetcher {
+  readonly #context: FetchContext;
+  /** Digests of regions that turned out to be wrong, oldest first. */
+  readonly #wrongRegions = new Set<string>();
+  /** Off once a block of ours was not what its table says: then everything is fetched. */
+  #isLocalUsed = true;
+
+  constructor(context: FetchContext) {
+    this.#context = context;
+  }
+
+  /**
+   * @throws {SwarmError} when nobody gave what is missing
+   * @throws {FsError} {@link Assembly}
+   * @throws {UpdateError} LOCAL_BLOCK_CHANGED, NOT_AS_ANNOUNCED
+   * @throws {ExeError} when no region leads to a valid executable
+   */
+  async fill(assembly: Assembly, candidate: Candidate): Promise<VerifiedUpdate> {
+    let region = await this.#fetchContent(assembly, candidate);
+    for (let tries = 1; ; tries++) {
+      assembly.writeRegion(region);
+      try {
+        return verifyUpdate(assembly, candidate, region, this.#context.own.owner);
+      } catch (cause) {
+        // Step 6: every error is a refusal of this file; the only question is whose fault it was.
+        if (!(cause instanceof ExeError) || tries >= REGIONS_PER_TRY_MAX) throw cause;
+        this.#remember(region);
+        region = await this.#fetchRegion(candidate);
+      }
+    }
+  }
+
+  async #fetchContent(assembly: Assembly, candidate: Candidate): Promise<Uint8Array> {
+    const { own, source, installation, signal } = this.#context;
+    const report = this.#reporter();
+    const fetched = new Set<number>();
+    let doneBytes = 0;
+    let totalBytes = 0;
+    const { region, table } = await source.fetch(candidate, {
+      checkRegion: (bytes) => this.#checkRegion(bytes, candidate),
+      missing: (wanted) => {
+        const missing = planBlocks(wanted, this.#isLocalUsed ? own.table : undefined);
+        totalBytes = missing.reduce((sum, index) => sum + wanted.blockRange(index).sizeBytes, 0);
+        report(doneBytes, totalBytes);
+        return missing;
+      },
+      onBlock: (index, bytes) => {
+        assembly.write(index * BLOCK_BYTES, bytes);
+        fetched.add(index);
+        doneBytes += bytes.length;
+        report(doneBytes, totalBytes);
+      },
+      signal,
+    });
+    try {
+      const stream = canonicalStream(installation.source, own.offset);
+      await assembly.copyLocal(table, fetched, stream, signal);
+    } catch (cause) {
+      if (cause instanceof UpdateError && cause.code === "LOCAL_BLOCK_CHANGED") {
+        this.#isLocalUsed = false;
+      }
+      throw cause;
+    }
+    return region;
+  }
+
+  async #fetchRegion(candidate: Candidate): Promise<Uint8Array> {
+    const { region } = await this.#context.source.fetch(candidate, {
+      checkRegion: (bytes) => this.#checkRegion(bytes, candidate),
+      missing: () => [],
+      onBlock: () => undefined,
+      signal: this.#context.signal,
+    });
+    return region;
+  }
+
+  #checkRegion(region: Uint8Array, candidate: Candidate): void {
+    checkRegion(this.#context.own.owner, region, candidate);
+    if (this.#wrongRegions.has(toHex(sha256(region)))) {
+      throw new UpdateError("NOT_AS_ANNOUNCED", "this region does not lead to a valid executable", {
+        blame: "peer",
+      });
+    }
+  }
+
+  #remember(region: Uint8Array): void {
+    const [oldest] = this.#wrongRegions;
+    if (this.#wrongRegions.size >= WRONG_REGIONS_MAX && oldest !== undefined) {
+      this.#wrongRegions.delete(oldest);
+    }
+    this.#wrongRegions.add(toHex(sha256(region)));
+  }
+
+  #reporter(): (doneBytes: number, totalBytes: number) => void {
+    const { clock, onProgress } = this.#context;
+    let toldMs = -Infinity;
+    return (doneBytes, totalBytes) => {
+      const nowMs = clock.monotonicMs();
+      if (doneBytes < totalBytes && nowMs - toldMs < PROGRESS_EVERY_MS) return;
+      toldMs = nowMs;
+      onProgress(doneBytes, totalBytes);
+    };
+  }
+}

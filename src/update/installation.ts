@@ -1,0 +1,210 @@
+/**
+ * The executable that is running, and the place it is installed at. The two can part: the file at the path
+ * may be replaced while the program runs, so the running image is read through a descriptor opened at
+ * start, and the path is only ever compared with what we know to be there.
+ */
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  linkSync,
+  lstatSync,
+  openSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  type BigIntStats,
+} from "node:fs";
+import { basename, dirname, join } from "node:path";
+import type { ByteSource } from "../core/source.ts";
+import { fileSource } from "../fs/file-source.ts";
+import { isErrno, temporaryPath } from "../fs/temporary-file.ts";
+import { UpdateError } from "./error.ts";
+
+/** What tells two files apart, whatever they are called. */
+export interface FileIdentity {
+  readonly dev: bigint;
+  readonly ino: bigint;
+}
+
+/** What the kernel appends to the name of a running file that was replaced (proc(5), /proc/pid/exe). */
+const DELETED_SUFFIX = " (deleted)";
+/** The running image, even when another file has its path by now. */
+const LINUX_OWN_IMAGE = "/proc/self/exe";
+const SETUID_SETGID = 0o6000n;
+const OTHERS_MAY_WRITE = 0o022n;
+const OWNER_MAY_WRITE = 0o200n;
+/** Errors of `link` that will not go away by trying again soon. */
+const CANNOT_LINK = ["EROFS", "EACCES", "EPERM", "EXDEV", "ENOTSUP", "EOPNOTSUPP", "EMLINK"];
+
+export class Installation {
+  /** Absolute, no symbolic links. */
+  readonly path: string;
+  readonly directory: string;
+  /** Of the file this program was started from. */
+  readonly running: FileIdentity;
+  /** The running image. */
+  readonly source: ByteSource;
+  readonly #fd: number;
+  #current: FileIdentity;
+
+  private constructor(path: string, fd: number) {
+    this.path = path;
+    this.directory = dirname(path);
+    this.source = fileSource(fd);
+    this.running = fstatSync(fd, { bigint: true });
+    this.#current = this.running;
+    this.#fd = fd;
+  }
+
+  /**
+   * `execPath` is `process.execPath` as it was when the program started. The caller closes it.
+   * @throws {UpdateError} EXECUTABLE_CHANGED when there is no file at that path.
+   */
+  static open(execPath: string): Installation {
+    try {
+      const path = realpathSync(withoutDeleted(execPath));
+      return new Installation(path, openSync(imageOf(path), constants.O_RDONLY));
+    } catch (cause) {
+      throw new UpdateError("EXECUTABLE_CHANGED", `there is no executable at ${execPath}`, {
+        blame: "local",
+        cause,
+        path: execPath,
+      });
+    }
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+
+  /** Is the file at the path still the one we started from or installed last? */
+  isCurrent(): boolean {
+    return isSameFile(lstatSync(this.path, { bigint: true }), this.#current);
+  }
+
+  /** Step 7 has put another file at the path. */
+  setCurrent(identity: FileIdentity): void {
+    this.#current = { dev: identity.dev, ino: identity.ino };
+  }
+
+  get statePath(): string {
+    return this.#beside("state");
+  }
+
+  get lockPath(): string {
+    return this.#beside("lock");
+  }
+
+  /** Hard link to the version before the installed one. */
+  get previousPath(): string {
+    return this.#beside("previous");
+  }
+
+  /** What our temporary files are named after; see temporary-file.ts. */
+  get temporaryBase(): string {
+    return join(this.directory, `${basename(this.path)}.update`);
+  }
+
+  #beside(what: string): string {
+    return join(this.directory, `.${basename(this.path)}.rustpatcher-${what}`);
+  }
+
+  /**
+   * Step 7, before anything is fetched and again before anything is replaced: nobody but us may be able
+   * to put a file where we are about to, and an update must not hand out privileges.
+   * @throws {UpdateError} PLATFORM_UNSUPPORTED, EXECUTABLE_UNSAFE, DIRECTORY_UNSAFE,
+   *   DIRECTORY_READ_ONLY
+   */
+  checkSafe(): BigIntStats {
+    const user = process.geteuid?.();
+    if (user === undefined) {
+      throw new UpdateError(
+        "PLATFORM_UNSUPPORTED",
+        "updates cannot be installed on this system yet",
+        {
+          blame: "local",
+        },
+      );
+    }
+    const file = lstatSync(this.path, { bigint: true });
+    if (!file.isFile()) throw this.#unsafe("it is not a plain file");
+    if (file.uid !== BigInt(user)) throw this.#unsafe("it belongs to another user");
+    // Whoever may change the file could otherwise become its owner or group.
+    if ((file.mode & SETUID_SETGID) !== 0n) throw this.#unsafe("it is setuid or setgid");
+    const directory = statSync(this.directory, { bigint: true });
+    if (directory.uid !== BigInt(user) && directory.uid !== 0n) {
+      throw this.#unsafeDirectory("belongs to another user");
+    }
+    if ((directory.mode & OTHERS_MAY_WRITE) !== 0n) {
+      throw this.#unsafeDirectory("can be written to by others; run: chmod go-w");
+    }
+    // Root could write all the same, but somebody has said that it is not to be changed.
+    if ((directory.mode & OWNER_MAY_WRITE) === 0n) throw this.#readOnly(undefined);
+    return file;
+  }
+
+  /**
+   * Step 7 can be done here: a name can be made in the directory, and this file can have a second one.
+   * Asked before the download, because a read-only system should cost nobody any bandwidth.
+   * @throws {UpdateError} DIRECTORY_READ_ONLY, IO_FAILED
+   */
+  probe(): void {
+    const link = temporaryPath(this.temporaryBase);
+    try {
+      linkSync(this.path, link);
+      rmSync(link);
+    } catch (cause) {
+      if (CANNOT_LINK.some((code) => isErrno(cause, code))) throw this.#readOnly(cause);
+      throw new UpdateError("IO_FAILED", `nothing can be written to ${this.directory}`, {
+        blame: "local",
+        cause,
+      });
+    }
+  }
+
+  #unsafe(reason: string): UpdateError {
+    return new UpdateError("EXECUTABLE_UNSAFE", `${this.path} is not updated, because ${reason}`, {
+      blame: "local",
+      path: this.path,
+    });
+  }
+
+  #unsafeDirectory(reason: string): UpdateError {
+    return new UpdateError(
+      "DIRECTORY_UNSAFE",
+      `${this.path} is not updated, because its directory ${reason}`,
+      { blame: "local", path: this.directory },
+    );
+  }
+
+  #readOnly(cause: unknown): UpdateError {
+    const code = cause instanceof Error ? ` (${String(Reflect.get(cause, "code"))})` : "";
+    return new UpdateError(
+      "DIRECTORY_READ_ONLY",
+      `${this.path} is not updated, because nothing can be replaced in its directory${code}`,
+      { blame: "local", cause, path: this.directory },
+    );
+  }
+}
+
+export function isSameFile(a: FileIdentity, b: FileIdentity): boolean {
+  return a.dev === b.dev && a.ino === b.ino;
+}
+
+function withoutDeleted(path: string): string {
+  if (!path.endsWith(DELETED_SUFFIX) || existsSync(path)) return path;
+  return path.slice(0, -DELETED_SUFFIX.length);
+}
+
+/** What to read the running image from. In tests the executable looked after is not the one that runs. */
+function imageOf(path: string): string {
+  try {
+    return withoutDeleted(readlinkSync(LINUX_OWN_IMAGE)) === path ? LINUX_OWN_IMAGE : path;
+  } catch {
+    // No /proc: another system, or a chroot.
+    return path;
+  }
+}

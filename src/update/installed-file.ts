@@ -1,0 +1,87 @@
+/** The verified executable at the path, which is not the one that runs: served to others meanwhile. */
+import { closeSync, fstatSync } from "node:fs";
+import { compareVersions, type ParsedVersion } from "../core/version.ts";
+import { canonicalStream } from "../exe/canonical.ts";
+import { verifyExecutable, type VerifiedFull } from "../exe/verify-executable.ts";
+import { fileSource, openFile } from "../fs/file-source.ts";
+import { UpdateError } from "./error.ts";
+import { isSameFile, type FileIdentity, type Installation } from "./installation.ts";
+import type { Holding } from "./release-source.ts";
+import type { VerifiedUpdate } from "./verify.ts";
+
+export class InstalledFile {
+  readonly executable: VerifiedFull;
+  readonly identity: FileIdentity;
+  readonly #fd: number;
+
+  private constructor(fd: number, executable: VerifiedFull) {
+    this.#fd = fd;
+    this.executable = executable;
+    this.identity = fstatSync(fd, { bigint: true });
+  }
+
+  /**
+   * What step 7 has just put there. Opened anew, for reading: a program whose file is open for writing
+   * cannot be started (ETXTBSY).
+   * @throws {UpdateError} EXECUTABLE_CHANGED
+   */
+  static ofUpdate(installation: Installation, update: VerifiedUpdate): InstalledFile {
+    const fd = openFile(installation.path);
+    if (isSameFile(fstatSync(fd, { bigint: true }), update.identity)) {
+      return new InstalledFile(fd, update.executable);
+    }
+    closeSync(fd);
+    throw changed(installation);
+  }
+
+  /**
+   * What another copy of this program has put there: verified from the first byte to the last, and only
+   * as a newer release of the same owner, app, target and channel.
+   * @throws {UpdateError} EXECUTABLE_CHANGED
+   */
+  static adopt(
+    installation: Installation,
+    own: VerifiedFull,
+    installed: ParsedVersion,
+  ): InstalledFile {
+    const fd = openFile(installation.path);
+    try {
+      const found = verifyExecutable(fileSource(fd), { owner: own.owner });
+      if (found.kind === "full" && isSuccessor(found, own, installed)) {
+        return new InstalledFile(fd, found);
+      }
+    } catch (cause) {
+      closeSync(fd);
+      throw changed(installation, cause);
+    }
+    closeSync(fd);
+    throw changed(installation);
+  }
+
+  get holding(): Holding {
+    const { record, region, table, offset } = this.executable;
+    return { record, region, table, stream: canonicalStream(fileSource(this.#fd), offset) };
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}
+
+function isSuccessor(found: VerifiedFull, own: VerifiedFull, installed: ParsedVersion): boolean {
+  const [theirs, ours] = [found.record.record, own.record.record];
+  return (
+    theirs.app === ours.app &&
+    theirs.target === ours.target &&
+    theirs.channel === ours.channel &&
+    compareVersions(theirs.version, installed) > 0
+  );
+}
+
+function changed({ path }: Installation, cause?: unknown): UpdateError {
+  return new UpdateError(
+    "EXECUTABLE_CHANGED",
+    `${path} was replaced by something that is not a newer release of this program; it is left alone`,
+    { blame: "local", cause, path },
+  );
+}

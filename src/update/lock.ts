@@ -1,0 +1,43 @@
+/**
+ * One copy at a time updates an executable, however many run from it. The lock must die with its holder,
+ * whatever kills it, so it has to be one that the kernel keeps. Bun offers no `flock`; reached through
+ * bun:ffi it would need machine code made at run time, which hardened systems forbid, and the C library's
+ * name on each of them. An exclusive transaction on an empty SQLite file is a kernel lock as well
+ * (fcntl, `F_SETLK`, on Unix; sqlite.org/lockingv3.html), and comes with Bun everywhere. Nothing is ever
+ * written to it. The file stays: removing it would let two copies lock two files of one name.
+ */
+import { Database } from "bun:sqlite";
+import { closeSync, constants, openSync } from "node:fs";
+import { isErrno } from "../fs/temporary-file.ts";
+import { UpdateError } from "./error.ts";
+
+export interface Lock {
+  /** Lets go; a second call does nothing. */
+  release(): void;
+}
+
+/**
+ * Undefined when another process, or another lock of this one, holds it. Never waits.
+ * @throws {UpdateError} IO_FAILED when the lock file cannot be made or used.
+ */
+export function tryLock(path: string): Lock | undefined {
+  let database: Database | undefined;
+  try {
+    // SQLite would follow a link and create with the umask's mode: others could then hold the lock.
+    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
+    closeSync(openSync(path, flags, 0o600));
+    const held = new Database(path);
+    database = held;
+    held.run("PRAGMA busy_timeout = 0");
+    held.run("BEGIN EXCLUSIVE");
+    return { release: () => held.close() };
+  } catch (cause) {
+    database?.close();
+    if (isErrno(cause, "SQLITE_BUSY")) return undefined;
+    throw new UpdateError("IO_FAILED", `the lock file ${path} cannot be used; remove it`, {
+      blame: "local",
+      cause,
+      path,
+    });
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * The trusted state on disk, beside the executable: a CBOR map
+ *
+ *   format     uint   1
+ *   record     bytes  the newest release record seen, as signed
+ *   refused    array  content roots, 32 bytes each, oldest first
+ *   signature  bytes  64, of the record
+ *
+ * What is read back is treated as a stranger's: the record is verified again under the owner key we run
+ * with and goes through step 2 like any other. A state file can therefore raise the floor to a release
+ * that the owner has made, and nothing else.
+ */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readSync,
+  renameSync,
+} from "node:fs";
+import { dirname } from "node:path";
+import { asContentRoot, asSignature, type ContentRoot, type PublicKey } from "../core/brand.ts";
+import { fromHex } from "../core/bytes.ts";
+import { decodeCbor, encodeCbor, type CborValue } from "../core/cbor.ts";
+import { Fields } from "../core/fields.ts";
+import { RECORD_MAX_BYTES, REFUSED_ROOTS_MAX, STATE_FILE_MAX_BYTES } from "../core/limits.ts";
+import { verifyRecord, type VerifiedRecord } from "../core/release-record.ts";
+import { createBeside, discard, isErrno, syncDirectory, writeAll } from "../fs/temporary-file.ts";
+import { UpdateError } from "./error.ts";
+import type { TrustedState } from "./trusted-state.ts";
+
+const FORMAT = 1;
+const OTHERS_MAY_WRITE = 0o022;
+
+export interface StoredState {
+  readonly newest: VerifiedRecord;
+  readonly refused: readonly ContentRoot[];
+}
+
+/**
+ * Undefined when there is no file.
+ * @throws {UpdateError} STATE_INVALID when it is not ours, too long, or does not decode and verify.
+ */
+export function readStateFile(path: string, owner: PublicKey): StoredState | undefined {
+  try {
+    const bytes = readOwn(path);
+    return bytes === undefined ? undefined : decodeState(bytes, owner);
+  } catch (cause) {
+    if (cause instanceof UpdateError) throw cause;
+    throw invalid(path, "it cannot be read", cause);
+  }
+}
+
+function readOwn(path: string): Uint8Array | undefined {
+  let fd: number;
+  try {
+    // O_NONBLOCK: a pipe put in its place must not make us wait for a writer.
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (cause) {
+    if (isErrno(cause, "ENOENT")) return undefined;
+    throw cause;
+  }
+  try {
+    const stats = fstatSync(fd);
+    if (!stats.isFile() || stats.uid !== process.geteuid?.()) throw invalid(path, "it is not ours");
+    if ((stats.mode & OTHERS_MAY_WRITE) !== 0) throw invalid(path, "others may write to it");
+    if (stats.size > STATE_FILE_MAX_BYTES) throw invalid(path, "it is too long");
+    const bytes = new Uint8Array(stats.size);
+    let done = 0;
+    while (done < bytes.length) {
+      const count = readSync(fd, bytes, done, bytes.length - done, done);
+      if (count === 0) throw invalid(path, "it became shorter");
+      done += count;
+    }
+    return bytes;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function decodeState(bytes: Uint8Array, owner: PublicKey): StoredState {
+  const fields = new Fields(decodeCbor(bytes));
+  fields.uint("format", FORMAT, FORMAT);
+  const record = fields.take("record");
+  if (!(record instanceof Uint8Array) || record.length > RECORD_MAX_BYTES) {
+    throw new UpdateError("STATE_INVALID", "the state file has no record", { blame: "local" });
+  }
+  const newest = verifyRecord(owner, record, asSignature(fields.bytes("signature", 64)));
+  const refused = decodeRefused(fields.take("refused") ?? []);
+  fields.end();
+  return { newest, refused };
+}
+
+function decodeRefused(value: CborValue): ContentRoot[] {
+  if (!Array.isArray(value) || value.length > REFUSED_ROOTS_MAX) {
+    throw new UpdateError("STATE_INVALID", "the state file is damaged", { blame: "local" });
+  }
+  return value.map((root: CborValue) => {
+    if (root instanceof Uint8Array && root.length === 32) return asContentRoot(root);
+    throw new UpdateError("STATE_INVALID", "the state file is damaged", { blame: "local" });
+  });
+}
+
+/**
+ * Replaces the file: whole or not at all.
+ * @throws {FsError} IO_FAILED, or the system's error from the rename.
+ */
+export function writeStateFile(path: string, state: TrustedState): void {
+  const bytes = encodeCbor(
+    new Map<string, CborValue>([
+      ["format", FORMAT],
+      ["record", state.newest.bytes],
+      ["signature", state.newest.signature],
+      ["refused", state.refused.map(fromHex)],
+    ]),
+  );
+  const temporary = createBeside(path);
+  try {
+    writeAll(temporary.fd, bytes, 0);
+    fsyncSync(temporary.fd);
+    renameSync(temporary.path, path);
+    syncDirectory(dirname(path));
+  } finally {
+    discard(temporary);
+  }
+}
+
+function invalid(path: string, reason: string, cause?: unknown): UpdateError {
+  return new UpdateError(
+    "STATE_INVALID",
+    `the state file ${path} is ignored, because ${reason}; it will be written anew`,
+    { blame: "local", cause, path },
+  );
+}

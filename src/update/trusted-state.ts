@@ -1,0 +1,143 @@
+/**
+ * What this copy believes about releases: the newest record it has seen, below which nothing is accepted,
+ * and the releases that could not be run here. Pure: records come in verified, time comes in as a number,
+ * nothing is read or written.
+ */
+import { equal, toHex } from "../core/bytes.ts";
+import type { ContentRoot } from "../core/brand.ts";
+import { RECORD_FUTURE_MAX_S, REFUSED_ROOTS_MAX } from "../core/limits.ts";
+import type { VerifiedRecord } from "../core/release-record.ts";
+import type { TargetName } from "../core/target-key.ts";
+import { compareVersions, type ParsedVersion } from "../core/version.ts";
+import { UpdateError, type UpdateErrorCode } from "./error.ts";
+
+declare const decided: unique symbol;
+/** A release that step 2 allows to be fetched. Only TrustedState makes these. */
+export type Candidate = VerifiedRecord & { readonly [decided]: true };
+
+const MS_PER_S = 1000;
+
+export class TrustedState {
+  readonly #name: TargetName;
+  #newest: VerifiedRecord;
+  /** The highest version of an accepted record or an installed executable. */
+  #floor: ParsedVersion;
+  #installed: ParsedVersion;
+  /** Content roots in hexadecimal, oldest first. */
+  readonly #refused = new Set<string>();
+
+  /** `own` is the record that the running executable carries: nothing is below it. */
+  constructor(own: VerifiedRecord) {
+    this.#name = own.record;
+    this.#newest = own;
+    this.#floor = own.record.version;
+    this.#installed = own.record.version;
+  }
+
+  get newest(): VerifiedRecord {
+    return this.#newest;
+  }
+
+  get installed(): ParsedVersion {
+    return this.#installed;
+  }
+
+  get refused(): readonly string[] {
+    return [...this.#refused];
+  }
+
+  /** The version that is at the executable's path now. */
+  markInstalled(version: ParsedVersion): void {
+    this.#installed = version;
+    if (compareVersions(version, this.#floor) > 0) this.#floor = version;
+  }
+
+  /** Never fetch this release again: it was installed and could not be started. */
+  refuse(root: ContentRoot): void {
+    this.#refused.delete(toHex(root));
+    this.#refused.add(toHex(root));
+    for (const oldest of this.#refused) {
+      if (this.#refused.size <= REFUSED_ROOTS_MAX) break;
+      this.#refused.delete(oldest);
+    }
+  }
+
+  /**
+   * Step 2 (decide), first half: may this record change what we believe? The checks come before the
+   * change, and an error changes nothing. True when the record is newer than what was known.
+   * @throws {UpdateError} WRONG_TARGET, FROM_FUTURE, RECORD_STALE, VERSION_BELOW_FLOOR
+   */
+  learn(candidate: VerifiedRecord, nowMs: number): boolean {
+    const { record } = candidate;
+    const known = this.#newest.record;
+    // Step 2: target and channel equal ours. The signature only says that the record is for *a* target.
+    for (const field of ["app", "target", "channel"] as const) {
+      if (record[field] !== this.#name[field]) {
+        throw refusal(
+          "WRONG_TARGET",
+          "the release is for another app, target or channel",
+          candidate,
+        );
+      }
+    }
+    // Step 2: published not more than 10 minutes in the future. Accepted, such a record would become the
+    // floor and keep out every real release until its date (fast-forward).
+    if (record.publishedS * MS_PER_S > nowMs + RECORD_FUTURE_MAX_S * MS_PER_S) {
+      throw refusal("FROM_FUTURE", "the release is dated in the future", candidate);
+    }
+    if (equal(candidate.bytes, this.#newest.bytes)) return false;
+    // Step 2: not older than the newest record seen (rollback, freeze). Two records of one second, which
+    // only the owner can make, have the same order in every copy.
+    const order =
+      record.publishedS - known.publishedS ||
+      compareVersions(record.version, known.version) ||
+      Buffer.compare(candidate.bytes, this.#newest.bytes);
+    if (order < 0) {
+      throw refusal("RECORD_STALE", "the release is older than the newest one seen", candidate);
+    }
+    // A newer date does not make an older version acceptable (rollback).
+    if (compareVersions(record.version, this.#floor) < 0) {
+      throw refusal(
+        "VERSION_BELOW_FLOOR",
+        "the release is newer, but its version is lower",
+        candidate,
+      );
+    }
+    this.#newest = candidate;
+    this.#floor = record.version;
+    return true;
+  }
+
+  /**
+   * Step 2 (decide), second half: is the newest release one to install? Undefined when it is what is
+   * installed already.
+   * @throws {UpdateError} EXPIRED, BRIDGE_REQUIRED, REFUSED
+   */
+  decide(nowMs: number): Candidate | undefined {
+    const { record } = this.#newest;
+    // Step 2: version above ours.
+    if (compareVersions(record.version, this.#installed) <= 0) return undefined;
+    if (record.expiresS !== 0 && record.expiresS * MS_PER_S <= nowMs) {
+      throw refusal("EXPIRED", "the newest release known has expired", this.#newest);
+    }
+    if (record.from !== undefined && compareVersions(this.#installed, record.from) < 0) {
+      throw refusal(
+        "BRIDGE_REQUIRED",
+        `the release can be installed over ${record.from.text} or later`,
+        this.#newest,
+      );
+    }
+    if (this.#refused.has(toHex(record.root))) {
+      throw refusal("REFUSED", "the release was tried here and could not be started", this.#newest);
+    }
+    return this.#newest as Candidate;
+  }
+}
+
+function refusal(code: UpdateErrorCode, reason: string, { record }: VerifiedRecord): UpdateError {
+  return new UpdateError(code, `${reason}: ${record.version.text} of ${record.target}`, {
+    blame: "artifact",
+    version: record.version.text,
+    publishedS: record.publishedS,
+  });
+}

@@ -1,0 +1,349 @@
+/**
+ * The one file that knows the order: discover → decide → plan → fetch → assemble → verify → apply →
+ * restart. One cycle at a time, one reading of the wall clock a cycle. Whatever fails, the program that
+ * is running stays as it is and the next cycle comes.
+ */
+import type { Clock } from "../core/clock.ts";
+import { RustpatcherError } from "../core/error.ts";
+import { DISCOVER_TIMEOUT_MS } from "../core/limits.ts";
+import type { VerifiedRecord } from "../core/release-record.ts";
+import type { UpdateMode } from "../core/update-mode.ts";
+import { compareVersions } from "../core/version.ts";
+import { REGION_BYTES } from "../exe/region.ts";
+import type { VerifiedFull } from "../exe/verify-executable.ts";
+import { applyUpdate, restorePrevious } from "./apply.ts";
+import { Assembly, sweepLeftovers } from "./assemble.ts";
+import { Attempts } from "./attempts.ts";
+import { jittered } from "./backoff.ts";
+import type { DurableState } from "./durable-state.ts";
+import { UpdateError } from "./error.ts";
+import type { Log, ReleaseInfo, UpdateEvent } from "./events.ts";
+import { Fetcher } from "./fetch.ts";
+import type { Installation } from "./installation.ts";
+import { InstalledFile } from "./installed-file.ts";
+import { tryLock } from "./lock.ts";
+import type { ReleaseSource } from "./release-source.ts";
+import { DailyMoment, type TimeOfDay } from "./schedule.ts";
+import type { Candidate } from "./trusted-state.ts";
+import { within } from "./within.ts";
+
+export interface UpdaterOptions {
+  readonly installation: Installation;
+  /** The running executable, verified. */
+  readonly own: VerifiedFull;
+  readonly state: DurableState;
+  readonly source: ReleaseSource;
+  readonly mode: UpdateMode;
+  readonly intervalMs: number;
+  readonly clock: Clock;
+  /** From 0 to 1, 1 excluded. */
+  readonly random: () => number;
+  readonly emit: (event: UpdateEvent) => void;
+  readonly log: Log;
+  /** Step 8: asks for the process to be replaced. Answered, if ever, by `restartFailed`. */
+  readonly restart: () => void;
+}
+
+/** Nothing is wrong here: the network is away, or another copy is at work. Not counted, not warned of. */
+const PASSING = new Set(["NO_PROVIDER", "DHT", "TIMED_OUT", "BUSY", "STOPPED"]);
+
+export class Updater {
+  readonly #options: UpdaterOptions;
+  readonly #attempts: Attempts;
+  readonly #fetcher: Fetcher;
+  readonly #stop = new AbortController();
+  readonly #warned = new Set<string>();
+  /** Tasks run one after the other: an update is never in the middle of another one. */
+  #work: Promise<unknown> = Promise.resolve();
+  #cancelCycle: (() => void) | undefined;
+  #cancelMoment: (() => void) | undefined;
+  /** Content root of the release that `available` was last told for. */
+  #announced = "";
+  #fetching: Candidate | undefined;
+  /** At the executable's path, waiting for a restart. */
+  #installed: InstalledFile | undefined;
+  #isRestarting = false;
+
+  constructor(options: UpdaterOptions) {
+    this.#options = options;
+    const { clock, intervalMs, random, installation, own, source } = options;
+    this.#attempts = new Attempts(clock, intervalMs, random);
+    this.#fetcher = new Fetcher({
+      installation,
+      own,
+      source,
+      clock,
+      signal: this.#stop.signal,
+      onProgress: (doneBytes, totalBytes) => this.#progress(doneBytes, totalBytes),
+    });
+  }
+
+  start(): void {
+    this.#schedule(0);
+  }
+
+  /** The swarm has heard of a newer record: no need to wait for the next look. */
+  noticed(record: VerifiedRecord): void {
+    if (this.#isOver) return;
+    if (this.#learn(record, this.#options.clock.nowMs())) this.#schedule(0, false);
+  }
+
+  /**
+   * Steps 1 and 2 now: the release to update to, if there is one. Installing it is up to the mode.
+   * Rejects with an UpdateError.
+   */
+  check(): Promise<ReleaseInfo | undefined> {
+    return this.#enqueue(async () => {
+      const candidate = await this.#look(true);
+      if (candidate !== undefined) this.#schedule(0, false);
+      return candidate && infoOf(candidate);
+    });
+  }
+
+  /**
+   * Steps 1 to 8 now, whatever the mode: resolves with the release that the process is about to become,
+   * or undefined when there is none. Rejects with the error of the step that failed.
+   */
+  apply(): Promise<ReleaseInfo | undefined> {
+    return this.#enqueue(async () => {
+      const candidate = await this.#look(true);
+      if (candidate !== undefined) await this.#install(candidate);
+      return this.#restart();
+    });
+  }
+
+  /** Ends the work under way, without a trace on disk. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    this.#cancelCycle?.();
+    this.#cancelMoment?.();
+    await this.#work;
+    this.#installed?.close();
+  }
+
+  /** Step 8 failed: the new version could not be started. Puts the running one back for good. */
+  restartFailed(reason: string): void {
+    const { installation, state, clock } = this.#options;
+    const installed = this.#installed;
+    if (installed === undefined) return;
+    const lock = tryLock(installation.lockPath);
+    if (lock === undefined) return;
+    try {
+      if (restorePrevious(installation, lock))
+        state.trusted.refuse(installed.executable.table.root);
+      state.save(clock.nowMs(), lock);
+    } finally {
+      lock.release();
+    }
+    const { text } = installed.executable.record.record.version;
+    this.#report(
+      new UpdateError("RESTART_FAILED", `version ${text} could not be started: ${reason}`, {
+        blame: "artifact",
+      }),
+    );
+  }
+
+  get #isOver(): boolean {
+    return this.#stop.signal.aborted || this.#isRestarting;
+  }
+
+  #enqueue<T>(task: () => Promise<T>): Promise<T> {
+    const run = this.#work.then(async () => {
+      if (this.#isOver)
+        throw new UpdateError("STOPPED", "the updater has ended", { blame: "usage" });
+      return task();
+    });
+    this.#work = run.catch(() => undefined);
+    return run;
+  }
+
+  #schedule(delayMs: number, isDiscovering = true): void {
+    this.#cancelCycle?.();
+    if (this.#isOver) return;
+    this.#cancelCycle = this.#options.clock.after(delayMs, () => {
+      this.#cancelCycle = undefined;
+      void this.#tick(isDiscovering);
+    });
+  }
+
+  async #tick(isDiscovering: boolean): Promise<void> {
+    try {
+      await this.#enqueue(() => this.#cycle(isDiscovering));
+    } catch (cause) {
+      this.#report(cause);
+    }
+    const { intervalMs, random } = this.#options;
+    // A newer record may have come in meanwhile: its cycle is sooner.
+    if (this.#cancelCycle === undefined) this.#schedule(jittered(intervalMs, random()));
+  }
+
+  async #cycle(isDiscovering: boolean): Promise<void> {
+    let candidate: Candidate | undefined;
+    try {
+      candidate = await this.#look(isDiscovering);
+      if (candidate === undefined || this.#options.mode.kind === "manual") return;
+      if (!this.#attempts.isAllowed(candidate)) return;
+      await this.#install(candidate);
+      this.#attempts.succeeded(candidate);
+      this.#takeOver();
+    } catch (cause) {
+      if (candidate !== undefined && !PASSING.has(codeOf(cause))) this.#attempts.failed(candidate);
+      this.#report(cause);
+    }
+  }
+
+  /** Steps 1 and 2. */
+  async #look(isDiscovering: boolean): Promise<Candidate | undefined> {
+    const { source, state, clock } = this.#options;
+    const nowMs = clock.nowMs();
+    this.#options.emit({ name: "checking" });
+    if (isDiscovering) {
+      try {
+        const found = await within(clock, DISCOVER_TIMEOUT_MS, source.discover());
+        if (found !== undefined) this.#learn(found, nowMs);
+      } catch (cause) {
+        // A release that a peer or an earlier run has told us of can be fetched without the DHT.
+        this.#report(cause);
+      }
+    }
+    const candidate = state.trusted.decide(nowMs);
+    if (candidate !== undefined && this.#announced !== candidate.record.root.toHex()) {
+      this.#announced = candidate.record.root.toHex();
+      this.#options.emit({ name: "available", release: infoOf(candidate) });
+    }
+    return candidate;
+  }
+
+  #learn(record: VerifiedRecord, nowMs: number): boolean {
+    const { state, log } = this.#options;
+    try {
+      if (!state.trusted.learn(record, nowMs)) return false;
+      state.save(nowMs);
+      return true;
+    } catch (cause) {
+      // A peer that is behind us is no news.
+      if (codeOf(cause) === "RECORD_STALE") log("debug", messageOf(cause));
+      else this.#report(cause);
+      return false;
+    }
+  }
+
+  /** Steps 3 to 7. Afterwards the installed executable is the candidate, or a newer one. */
+  async #install(candidate: Candidate): Promise<void> {
+    const { installation, state, emit } = this.#options;
+    const release = infoOf(candidate);
+    installation.checkSafe();
+    installation.probe();
+    const lock = tryLock(installation.lockPath);
+    if (lock === undefined) {
+      throw new UpdateError("BUSY", "another copy of this program is updating it", {
+        blame: "local",
+      });
+    }
+    try {
+      if (!installation.isCurrent()) this.#adopt();
+      if (compareVersions(state.trusted.installed, candidate.record.version) >= 0) return;
+      sweepLeftovers(installation);
+      const assembly = Assembly.begin(installation, candidate.record);
+      try {
+        this.#fetching = candidate;
+        const update = await this.#fetcher.fill(assembly, candidate);
+        emit({ name: "verified", release });
+        applyUpdate(installation, update, lock);
+        this.#setInstalled(InstalledFile.ofUpdate(installation, update));
+      } finally {
+        this.#fetching = undefined;
+        assembly.discard();
+      }
+      emit({ name: "applied", release });
+    } finally {
+      lock.release();
+    }
+  }
+
+  /** Another copy was faster: what it has installed is ours as well, if it is a release of ours. */
+  #adopt(): void {
+    const { installation, own, state } = this.#options;
+    const file = InstalledFile.adopt(installation, own, state.trusted.installed);
+    this.#setInstalled(file);
+    this.#options.emit({ name: "applied", release: infoOf(file.executable.record) });
+  }
+
+  #setInstalled(file: InstalledFile): void {
+    const { installation, state } = this.#options;
+    installation.setCurrent(file.identity);
+    state.trusted.markInstalled(file.executable.record.record.version);
+    this.#installed?.close();
+    this.#installed = file;
+  }
+
+  /** Step 8, by the mode. */
+  #takeOver(): void {
+    const { mode, source } = this.#options;
+    const installed = this.#installed;
+    if (installed === undefined) return;
+    if (mode.kind === "now") {
+      this.#restart();
+      return;
+    }
+    source.serve(installed.holding);
+    if (mode.kind === "at") this.#awaitMoment(mode);
+  }
+
+  #awaitMoment(time: TimeOfDay): void {
+    // One moment for all updates that are waiting: the newest of them will be the one that starts.
+    if (this.#cancelMoment !== undefined) return;
+    const { clock } = this.#options;
+    const moment = new DailyMoment(time, clock.nowMs());
+    const look = (): void => {
+      const nowMs = clock.nowMs();
+      if (moment.isDue(nowMs)) {
+        void this.#enqueue(async () => this.#restart()).catch((cause) => this.#report(cause));
+      } else {
+        this.#cancelMoment = clock.after(moment.waitMs(nowMs), look);
+      }
+    };
+    look();
+  }
+
+  #restart(): ReleaseInfo | undefined {
+    if (this.#installed === undefined) return undefined;
+    const release = infoOf(this.#installed.executable.record);
+    this.#isRestarting = true;
+    this.#cancelCycle?.();
+    this.#options.emit({ name: "restarting", release });
+    this.#options.restart();
+    return release;
+  }
+
+  #progress(doneBytes: number, totalBytes: number): void {
+    if (this.#fetching === undefined) return;
+    const progress = { ...infoOf(this.#fetching), doneBytes, totalBytes };
+    this.#options.emit({ name: "progress", progress });
+  }
+
+  /** Tells of every failure once on the log; later ones of the kind are for whoever listens. */
+  #report(cause: unknown): void {
+    const code = codeOf(cause);
+    const { emit, log } = this.#options;
+    const message = messageOf(cause);
+    if (code === "STOPPED" || code === "BUSY") return log("debug", message);
+    emit({ name: "error", error: { code, message } });
+    const isNews = !this.#warned.has(code);
+    this.#warned.add(code);
+    log(PASSING.has(code) ? "info" : isNews ? "warn" : "debug", message);
+  }
+}
+
+function infoOf({ record }: VerifiedRecord): ReleaseInfo {
+  const { version, lengthBytes, publishedS } = record;
+  return { version: version.text, sizeBytes: lengthBytes + REGION_BYTES, publishedS };
+}
+
+function codeOf(cause: unknown): string {
+  return cause instanceof RustpatcherError ? cause.code : "UNKNOWN";
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
