@@ -63,6 +63,8 @@ export const ERROR_ANSWERS_MAX: number = 16;
 export const CONNECT_TIMEOUT_MS: number = 20_000;
 /** Regions that are tried on one set of blocks; each costs hashing the file once. */
 export const REGIONS_PER_TRY_MAX: number = 8;
+/** One lookup, announcement or record exchange in the DHT; each question in it has its own, shorter one. */
+export const DHT_TIMEOUT_MS: number = 20_000;
 /** How far in the future a record may be dated: the clocks of publisher and getter differ. */
 export const RECORD_FUTURE_MAX_S: number = 600;
 /** The state file beside the executable: two records, refusals, peers. */

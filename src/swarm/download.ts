@@ -1,0 +1,280 @@
+/**
+ * Steps 3 and 4 (plan, fetch): one release from any number of providers, who may come and go. Everything
+ * is checked when it arrives; who lies is closed and banned, and what it was asked for is asked elsewhere.
+ */
+import type { Clock } from "../core/clock.ts";
+import { toHex } from "../core/bytes.ts";
+import { REQUESTS_IN_FLIGHT_MAX } from "../core/limits.ts";
+import type { VerifiedRecord } from "../core/release-record.ts";
+import type { BlockTable } from "../content/table.ts";
+import { BlockPool, type Ask } from "./block-pool.ts";
+import { SwarmError } from "./error.ts";
+import { requestManifest, type Manifest } from "./manifest.ts";
+import type { Peers } from "./peers.ts";
+import type { RemoteProvider } from "./remote-provider.ts";
+
+export interface FetchProgress {
+  /** Bytes of verified blocks that came over the wire. */
+  readonly fetchedBytes: number;
+  /** Bytes of the stream that need not be fetched. */
+  readonly reusedBytes: number;
+  /** The whole stream. */
+  readonly totalBytes: number;
+  /** Providers in use. */
+  readonly providers: number;
+}
+
+export interface FetchOptions {
+  /** Throws when a region, as a provider sent it, is not the one of this record. */
+  readonly checkRegion: (region: Uint8Array) => void;
+  /** Which blocks to fetch, once the table is known. */
+  readonly missing: (table: BlockTable) => readonly number[];
+  /** Takes one verified block, in any order; owns the bytes. When it fails, the fetch does. */
+  readonly onBlock: (index: number, bytes: Uint8Array) => void | Promise<void>;
+  readonly onProgress?: (progress: FetchProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Without a manifest for this long, the next provider is asked for it as well. */
+const HEDGE_MS = 1_000;
+
+export class Download {
+  readonly #record: VerifiedRecord;
+  readonly #options: FetchOptions;
+  readonly #clock: Clock;
+  readonly #peers: Peers;
+  readonly #result = Promise.withResolvers<Manifest>();
+  readonly #onVerified: () => void;
+  /** Providers in use, and how many blocks each was asked for or has delivered that are not yet written. */
+  readonly #active = new Map<RemoteProvider, number>();
+  #manifest: Manifest | undefined;
+  #attempts = 0;
+  #lastAttemptMs = -Infinity;
+  #waiting: (() => void)[] = [];
+  #pool: BlockPool<RemoteProvider> | undefined;
+  #writing = 0;
+  #fetchedBytes = 0;
+  #reusedBytes = 0;
+  #isOver = false;
+
+  /** `onVerified` is called whenever something useful has arrived. */
+  constructor(
+    record: VerifiedRecord,
+    options: FetchOptions,
+    clock: Clock,
+    peers: Peers,
+    onVerified: () => void,
+  ) {
+    this.#record = record;
+    this.#options = options;
+    this.#clock = clock;
+    this.#peers = peers;
+    this.#onVerified = onVerified;
+    this.#result.promise.catch(() => undefined);
+  }
+
+  /** Rejects with what `onBlock` or `missing` threw, or with the reason given to `fail`. */
+  get result(): Promise<Manifest> {
+    return this.#result.promise;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /**
+   * Uses a provider until it closes, has nothing for us, or the download is over; resolves then. The
+   * connection is closed in each case.
+   */
+  async use(provider: RemoteProvider): Promise<void> {
+    const id = toHex(provider.publicKey);
+    this.#active.set(provider, 0);
+    try {
+      await this.#learn(provider);
+      this.#fill(provider);
+      this.#judge(id, await provider.closed);
+    } catch (cause) {
+      this.#judge(id, cause);
+      provider.close(asSwarmError(cause));
+    } finally {
+      this.#active.delete(provider);
+      this.#wake();
+      this.tick();
+    }
+  }
+
+  /** Gives idle providers something to do. To be called about once a second. */
+  tick(): void {
+    for (const provider of this.#active.keys()) this.#fill(provider);
+    this.#wake();
+  }
+
+  /** Ends the download; every provider is closed. */
+  fail(reason: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#result.reject(reason);
+    for (const provider of this.#active.keys()) provider.close(asSwarmError(reason));
+    this.#wake();
+  }
+
+  /** A peer is scored by how its connection ended. */
+  #judge(id: string, cause: unknown): void {
+    if (this.#isOver) return;
+    switch (cause instanceof SwarmError ? cause.code : undefined) {
+      case "STOPPED":
+        return;
+      case "NOT_HELD":
+        return this.#peers.lacking(id);
+      case "CLOSED":
+      case "TIMEOUT":
+        return this.#peers.failed(id);
+      default:
+        // Forged regions and tables, wrong blocks, broken frames.
+        return this.#peers.ban(id);
+    }
+  }
+
+  /** Resolves when the manifest is known, asking this provider for it if nobody else is. */
+  async #learn(provider: RemoteProvider): Promise<void> {
+    while (this.#manifest === undefined && !this.#isOver) {
+      if (provider.isClosed) throw await provider.closed;
+      const nowMs = this.#clock.monotonicMs();
+      if (this.#attempts > 0 && nowMs - this.#lastAttemptMs < HEDGE_MS) {
+        await new Promise<void>((resolve) => {
+          this.#waiting.push(resolve);
+          void provider.closed.then(() => resolve());
+        });
+        continue;
+      }
+      this.#attempts++;
+      this.#lastAttemptMs = nowMs;
+      try {
+        const { checkRegion } = this.#options;
+        this.#start(await requestManifest(provider, this.#record, checkRegion));
+      } finally {
+        this.#attempts--;
+        if (this.#attempts === 0) this.#wake();
+      }
+    }
+  }
+
+  #start(manifest: Manifest): void {
+    if (this.#manifest !== undefined || this.#isOver) return;
+    this.#manifest = manifest;
+    this.#onVerified();
+    try {
+      const { table } = manifest;
+      const indexes = this.#options.missing(table);
+      const missingBytes = indexes.reduce((sum, i) => sum + table.blockRange(i).sizeBytes, 0);
+      this.#reusedBytes = table.lengthBytes - missingBytes;
+      this.#pool = new BlockPool(indexes);
+    } catch (cause) {
+      return this.fail(cause);
+    }
+    this.#report();
+    this.#finishIfDone();
+    this.tick();
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  #fill(provider: RemoteProvider): void {
+    const pool = this.#pool;
+    if (pool === undefined || this.#isOver) return;
+    while (provider.room > 0 && (this.#active.get(provider) ?? Infinity) < REQUESTS_IN_FLIGHT_MAX) {
+      const nowMs = this.#clock.monotonicMs();
+      const index = pool.next(provider, nowMs);
+      if (index === undefined) return;
+      const { root } = this.#record.record;
+      const { id, bytes } = provider.request({ type: "block", root, index });
+      const ask = { index, who: provider, id, askedMs: nowMs };
+      pool.asked(ask);
+      this.#count(provider, 1);
+      void this.#take(ask, bytes);
+    }
+  }
+
+  /** One block from request to written; never rejects. */
+  async #take(ask: Ask<RemoteProvider>, answer: Promise<Uint8Array>): Promise<void> {
+    const { who: provider, index } = ask;
+    try {
+      await this.#keep(ask, await answer);
+    } catch (cause) {
+      this.#pool?.failed(ask);
+      // Cancelled, because another was faster: the provider has done nothing wrong.
+      if (!isCancelled(cause)) provider.close(asSwarmError(cause, index));
+    }
+    this.#count(provider, -1);
+    this.#fill(provider);
+  }
+
+  async #keep(ask: Ask<RemoteProvider>, bytes: Uint8Array): Promise<void> {
+    const { who: provider, index } = ask;
+    if (this.#isOver) return;
+    if (this.#manifest?.table.isBlock(index, bytes) !== true) {
+      throw new SwarmError("LIE", "the provider sent a block that is not under the signed root", {
+        blame: "peer",
+        index,
+      });
+    }
+    const others = this.#pool?.done(ask);
+    if (others === undefined) return;
+    for (const other of others) other.who.cancel(other.id);
+    this.#peers.served(toHex(provider.publicKey));
+    this.#onVerified();
+    this.#writing++;
+    try {
+      await this.#options.onBlock(index, bytes);
+    } catch (cause) {
+      return this.fail(cause);
+    } finally {
+      this.#writing--;
+    }
+    this.#fetchedBytes += bytes.length;
+    this.#report();
+    this.#finishIfDone();
+  }
+
+  #count(provider: RemoteProvider, change: 1 | -1): void {
+    const count = this.#active.get(provider);
+    if (count !== undefined) this.#active.set(provider, count + change);
+  }
+
+  #report(): void {
+    this.#options.onProgress?.({
+      fetchedBytes: this.#fetchedBytes,
+      reusedBytes: this.#reusedBytes,
+      totalBytes: this.#record.record.lengthBytes,
+      providers: this.#active.size,
+    });
+  }
+
+  #finishIfDone(): void {
+    if (this.#isOver || this.#pool?.left !== 0 || this.#writing > 0) return;
+    if (this.#manifest === undefined) return;
+    this.#isOver = true;
+    for (const provider of this.#active.keys()) {
+      provider.tellDone(this.#record.record.root);
+      provider.finish();
+    }
+    this.#wake();
+    this.#result.resolve(this.#manifest);
+  }
+}
+
+function isCancelled(cause: unknown): boolean {
+  return cause instanceof SwarmError && cause.evidence["reason"] === "cancelled";
+}
+
+/** Why a connection is closed, in the form that closing takes. */
+function asSwarmError(cause: unknown, index?: number): SwarmError {
+  if (cause instanceof SwarmError) return cause;
+  return new SwarmError("LIE", "the provider sent something that is not signed by the owner", {
+    blame: "peer",
+    cause,
+    index,
+  });
+}

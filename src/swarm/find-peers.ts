@@ -1,0 +1,31 @@
+import type HyperDHT from "@hyperswarm/dht";
+import { topicsToScan } from "./topic.ts";
+import type { Peers } from "./peers.ts";
+import type { SwarmScope } from "./scope.ts";
+
+/**
+ * Looks at this minute's topic and at the one before. Every node's answer counts, so a node that tells of
+ * nobody hides nobody. Never rejects: a failed lookup found no peers. `signal` ends it early.
+ */
+export async function findPeers(
+  dht: Pick<HyperDHT, "lookup">,
+  scope: SwarmScope,
+  minute: number,
+  peers: Peers,
+  signal: AbortSignal,
+): Promise<void> {
+  const lookups = topicsToScan(scope, minute).map(async (topic) => {
+    const query = dht.lookup(topic);
+    const stop = (): void => query.destroy();
+    signal.addEventListener("abort", stop, { once: true });
+    try {
+      for await (const reply of query) {
+        for (const { publicKey, relayAddresses } of reply.peers)
+          peers.add(publicKey, relayAddresses);
+      }
+    } finally {
+      signal.removeEventListener("abort", stop);
+    }
+  });
+  await Promise.allSettled(lookups);
+}

@@ -1,0 +1,103 @@
+/** Keeps a download supplied with providers until it is over. */
+import type { Clock } from "../core/clock.ts";
+import type { VerifiedRecord } from "../core/release-record.ts";
+import type { Dialer } from "./dialer.ts";
+import { Deadline } from "./deadline.ts";
+import { Download, type FetchOptions } from "./download.ts";
+import { SwarmError } from "./error.ts";
+import type { Manifest } from "./manifest.ts";
+import type { Peer, Peers } from "./peers.ts";
+
+export interface GetterSupply {
+  readonly clock: Clock;
+  readonly dialer: Dialer;
+  readonly peers: Peers;
+  /** Looks for more peers; never rejects. */
+  readonly findPeers: () => Promise<void>;
+}
+
+const TICK_MS = 250;
+/** Connections a download starts with; one more each tick while it lasts. */
+const START_PROVIDERS = 4;
+const LOOKUP_EVERY_MS = 5_000;
+/** No verified byte from anybody for this long: give up, and try again at the next check. */
+const PATIENCE_MS = 60_000;
+
+/**
+ * Step 4 (fetch). Resolves with the verified region and table when every missing block was taken by
+ * `onBlock`. There is no limit on the total time, only on the time without progress.
+ * @throws {SwarmError} NO_PROVIDER, STOPPED; what `missing` or `onBlock` threw
+ */
+export async function fetchRelease(
+  record: VerifiedRecord,
+  options: FetchOptions,
+  { clock, dialer, peers, findPeers }: GetterSupply,
+): Promise<Manifest> {
+  const patience = new Deadline(clock, () => download.fail(nobody()));
+  const download = new Download(record, options, clock, peers, () => patience.set(PATIENCE_MS));
+  patience.set(PATIENCE_MS);
+  const stop = (): void => download.fail(stopped(options.signal));
+  options.signal?.addEventListener("abort", stop, { once: true });
+  if (options.signal?.aborted === true) stop();
+
+  let wanted = START_PROVIDERS;
+  let inUse = 0;
+  let lastLookupMs = -Infinity;
+  let isLooking = false;
+
+  const look = async (): Promise<void> => {
+    const nowMs = clock.monotonicMs();
+    if (isLooking || nowMs - lastLookupMs < LOOKUP_EVERY_MS) return;
+    lastLookupMs = nowMs;
+    isLooking = true;
+    await findPeers();
+    isLooking = false;
+    fill();
+  };
+  const useNext = async (peer: Peer): Promise<void> => {
+    try {
+      await download.use(await dialer.dial(peer));
+    } catch {
+      // A provider that cannot be had was judged by the dialer; the next one takes its place.
+    }
+    inUse--;
+    fill();
+  };
+  const fill = (): void => {
+    while (!download.isOver && inUse < wanted && dialer.hasRoom) {
+      const peer = peers.next(dialer.busy);
+      if (peer === undefined) return void look();
+      inUse++;
+      void useNext(peer);
+    }
+  };
+  const tick = (): void => {
+    if (download.isOver) return;
+    wanted++;
+    fill();
+    download.tick();
+    cancelTick = clock.after(TICK_MS, tick);
+  };
+  let cancelTick = clock.after(TICK_MS, tick);
+  fill();
+  try {
+    return await download.result;
+  } finally {
+    cancelTick();
+    patience.clear();
+    options.signal?.removeEventListener("abort", stop);
+  }
+}
+
+function nobody(): SwarmError {
+  return new SwarmError("NO_PROVIDER", "nobody who can be reached has this release; try later", {
+    blame: "local",
+  });
+}
+
+function stopped(signal: AbortSignal | undefined): SwarmError {
+  return new SwarmError("STOPPED", "the download was stopped", {
+    blame: "local",
+    cause: signal?.reason,
+  });
+}

@@ -1,0 +1,30 @@
+import { CONNECTIONS_PER_HOST_MAX, CONNECTIONS_PER_LOOPBACK_MAX } from "../core/limits.ts";
+
+const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/i;
+
+export function isLoopback(host: string): boolean {
+  return LOOPBACK.test(host);
+}
+
+/**
+ * Connections by address: one address must not take all places. Copies on one machine share its loopback
+ * address, and whoever can send from it is on this machine already, so there the cap is higher.
+ */
+export class HostCounts {
+  readonly #counts = new Map<string, number>();
+
+  /** False when the address has all that it may have. */
+  tryAdd(host: string): boolean {
+    const count = this.#counts.get(host) ?? 0;
+    const max = isLoopback(host) ? CONNECTIONS_PER_LOOPBACK_MAX : CONNECTIONS_PER_HOST_MAX;
+    if (count >= max) return false;
+    this.#counts.set(host, count + 1);
+    return true;
+  }
+
+  remove(host: string): void {
+    const count = this.#counts.get(host) ?? 0;
+    if (count <= 1) this.#counts.delete(host);
+    else this.#counts.set(host, count - 1);
+  }
+}

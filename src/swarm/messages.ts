@@ -1,0 +1,284 @@
+/**
+ * The messages, protocol "rustpatcher/1". One CBOR array (core/cbor.ts: strict, shortest form) in each
+ * frame of the encrypted stream; the first item is the type.
+ *
+ *   client → provider
+ *     0 hello   [0, "rustpatcher/1", auth: bytes 64, binding: bytes 32]             first, once
+ *     3 record  [3, record: bytes ≤ 600, signature: bytes 64]                       at most once
+ *     4 region  [4, id: uint, root: bytes 32]
+ *     5 table   [5, id: uint, root: bytes 32, first: uint, count: uint 1…1024]
+ *     6 block   [6, id: uint, root: bytes 32, index: uint]
+ *     7 cancel  [7, id: uint]
+ *     8 done    [8, root: bytes 32]                              it has all blocks of this root now
+ *   provider → client
+ *     1 denied  [1, minute: uint]                                and closes; minutes since the epoch
+ *     2 welcome [2, binding: bytes 32, record | null, signature | null]            first, once
+ *     4 region  [4, id: uint, region: bytes 4096]
+ *     5 table   [5, id: uint, hashes: bytes 32 × count]
+ *     6 block   [6, id: uint, block: bytes ≤ 65536]
+ *     9 error   [9, id: uint, reason: uint]     1 not held · 2 out of range · 3 unavailable · 4 cancelled
+ *
+ * Every request gets exactly one answer, in the order of the requests; a cancelled one may still get its
+ * bytes. Anything else closes the connection: there is no message that may be ignored.
+ */
+import { asContentRoot, asSignature, type ContentRoot, type Signature } from "../core/brand.ts";
+import { decodeCbor, encodeCbor, type CborValue } from "../core/cbor.ts";
+import { BLOCK_BYTES, RECORD_MAX_BYTES, TABLE_PAGE_MAX, UINT_MAX } from "../core/limits.ts";
+import { HASH_BYTES } from "../content/tree.ts";
+import type { SignedRecord } from "../exe/extension.ts";
+import { REGION_BYTES } from "../exe/region.ts";
+import { AUTH_BYTES, BINDING_BYTES } from "./auth.ts";
+import { violation } from "./error.ts";
+
+export const PROTOCOL: string = "rustpatcher/1";
+
+export type ErrorReason = "not-held" | "out-of-range" | "unavailable" | "cancelled";
+
+export type Request =
+  | { readonly type: "region"; readonly id: number; readonly root: ContentRoot }
+  | {
+      readonly type: "table";
+      readonly id: number;
+      readonly root: ContentRoot;
+      readonly first: number;
+      readonly count: number;
+    }
+  | {
+      readonly type: "block";
+      readonly id: number;
+      readonly root: ContentRoot;
+      readonly index: number;
+    };
+
+export type ClientMessage =
+  | { readonly type: "hello"; readonly auth: Uint8Array; readonly binding: Uint8Array }
+  | { readonly type: "record"; readonly record: SignedRecord }
+  | Request
+  | { readonly type: "cancel"; readonly id: number }
+  | { readonly type: "done"; readonly root: ContentRoot };
+
+/** The bytes asked for: a region, hashes or a block. */
+export interface Answer {
+  readonly type: Request["type"];
+  readonly id: number;
+  readonly bytes: Uint8Array;
+}
+
+export type ProviderMessage =
+  | { readonly type: "denied"; readonly minute: number }
+  | {
+      readonly type: "welcome";
+      readonly binding: Uint8Array;
+      readonly record: SignedRecord | undefined;
+    }
+  | Answer
+  | { readonly type: "error"; readonly id: number; readonly reason: ErrorReason };
+
+const TYPES = {
+  hello: 0,
+  denied: 1,
+  welcome: 2,
+  record: 3,
+  region: 4,
+  table: 5,
+  block: 6,
+  cancel: 7,
+  done: 8,
+  error: 9,
+} as const;
+
+const REASONS = {
+  "not-held": 1,
+  "out-of-range": 2,
+  unavailable: 3,
+  cancelled: 4,
+} as const satisfies Record<ErrorReason, number>;
+
+/** A new array, at most FRAME_MAX_BYTES. */
+export function encodeClientMessage(message: ClientMessage): Uint8Array {
+  const type = TYPES[message.type];
+  switch (message.type) {
+    case "hello":
+      return encodeCbor([type, PROTOCOL, message.auth, message.binding]);
+    case "record":
+      return encodeCbor([type, message.record.bytes, message.record.signature]);
+    case "region":
+      return encodeCbor([type, message.id, message.root]);
+    case "table":
+      return encodeCbor([type, message.id, message.root, message.first, message.count]);
+    case "block":
+      return encodeCbor([type, message.id, message.root, message.index]);
+    case "cancel":
+      return encodeCbor([type, message.id]);
+    case "done":
+      return encodeCbor([type, message.root]);
+  }
+}
+
+/** A new array, at most FRAME_MAX_BYTES. */
+export function encodeProviderMessage(message: ProviderMessage): Uint8Array {
+  const type = TYPES[message.type];
+  switch (message.type) {
+    case "denied":
+      return encodeCbor([type, message.minute]);
+    case "welcome": {
+      const { binding, record } = message;
+      return encodeCbor([type, binding, record?.bytes ?? null, record?.signature ?? null]);
+    }
+    case "region":
+    case "table":
+    case "block":
+      return encodeCbor([type, message.id, message.bytes]);
+    case "error":
+      return encodeCbor([type, message.id, REASONS[message.reason]]);
+  }
+}
+
+/** The items of one frame, each taken once, in order. */
+class Items {
+  readonly #items: readonly CborValue[];
+  #next = 0;
+
+  constructor(frame: Uint8Array) {
+    const value = decodeCbor(frame);
+    if (!Array.isArray(value)) throw violation("a frame that is not an array");
+    this.#items = value;
+  }
+
+  #take(): CborValue | undefined {
+    return this.#items[this.#next++];
+  }
+
+  uint(max: number = UINT_MAX, min = 0): number {
+    const value = this.#take();
+    if (typeof value !== "number" || value < min || value > max) throw violation("a wrong number");
+    return value;
+  }
+
+  bytes(max: number, min: number = max): Uint8Array {
+    const value = this.#take();
+    if (!(value instanceof Uint8Array) || value.length < min || value.length > max) {
+      throw violation("a wrong byte string");
+    }
+    return value;
+  }
+
+  root(): ContentRoot {
+    return asContentRoot(this.bytes(HASH_BYTES));
+  }
+
+  text(expected: string): void {
+    if (this.#take() !== expected) throw violation("another protocol");
+  }
+
+  record(): SignedRecord {
+    return { bytes: this.bytes(RECORD_MAX_BYTES, 1), signature: this.signature() };
+  }
+
+  signature(): Signature {
+    return asSignature(this.bytes(64));
+  }
+
+  /** A record and its signature, or two nulls. */
+  optionalRecord(): SignedRecord | undefined {
+    if (this.#items[this.#next] !== null) return this.record();
+    this.#next++;
+    if (this.#take() !== null) throw violation("half a record");
+    return undefined;
+  }
+
+  end(): void {
+    if (this.#next !== this.#items.length) throw violation("a frame of another length");
+  }
+}
+
+function decode<T>(frame: Uint8Array, read: (type: number, items: Items) => T | undefined): T {
+  try {
+    const items = new Items(frame);
+    const message = read(items.uint(), items);
+    if (message === undefined) throw violation("an unknown message");
+    items.end();
+    return message;
+  } catch (cause) {
+    throw violation("a frame that cannot be read", cause);
+  }
+}
+
+/**
+ * What a client may send. Byte strings own their memory.
+ * @throws {SwarmError} PROTOCOL
+ */
+export function decodeClientMessage(frame: Uint8Array): ClientMessage {
+  return decode(frame, (type, items): ClientMessage | undefined => {
+    switch (type) {
+      case TYPES.hello:
+        items.text(PROTOCOL);
+        return {
+          type: "hello",
+          auth: items.bytes(AUTH_BYTES),
+          binding: items.bytes(BINDING_BYTES),
+        };
+      case TYPES.record:
+        return { type: "record", record: items.record() };
+      case TYPES.region:
+        return { type: "region", id: items.uint(), root: items.root() };
+      case TYPES.table:
+        return {
+          type: "table",
+          id: items.uint(),
+          root: items.root(),
+          first: items.uint(),
+          count: items.uint(TABLE_PAGE_MAX, 1),
+        };
+      case TYPES.block:
+        // A range beyond any table is an answerable mistake, not a broken frame.
+        return { type: "block", id: items.uint(), root: items.root(), index: items.uint() };
+      case TYPES.cancel:
+        return { type: "cancel", id: items.uint() };
+      case TYPES.done:
+        return { type: "done", root: items.root() };
+      default:
+        return undefined;
+    }
+  });
+}
+
+/**
+ * What a provider may send. Byte strings own their memory.
+ * @throws {SwarmError} PROTOCOL
+ */
+export function decodeProviderMessage(frame: Uint8Array): ProviderMessage {
+  return decode(frame, (type, items): ProviderMessage | undefined => {
+    switch (type) {
+      case TYPES.denied:
+        return { type: "denied", minute: items.uint() };
+      case TYPES.welcome:
+        return {
+          type: "welcome",
+          binding: items.bytes(BINDING_BYTES),
+          record: items.optionalRecord(),
+        };
+      case TYPES.region:
+        return { type: "region", id: items.uint(), bytes: items.bytes(REGION_BYTES) };
+      case TYPES.table:
+        return {
+          type: "table",
+          id: items.uint(),
+          bytes: items.bytes(TABLE_PAGE_MAX * HASH_BYTES, 1),
+        };
+      case TYPES.block:
+        return { type: "block", id: items.uint(), bytes: items.bytes(BLOCK_BYTES, 1) };
+      case TYPES.error:
+        return { type: "error", id: items.uint(), reason: reasonOf(items.uint()) };
+      default:
+        return undefined;
+    }
+  });
+}
+
+function reasonOf(code: number): ErrorReason {
+  for (const [reason, value] of Object.entries(REASONS)) {
+    if (value === code) return reason as ErrorReason;
+  }
+  throw violation("an unknown error reason");
+}

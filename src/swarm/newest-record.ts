@@ -1,0 +1,114 @@
+/**
+ * The newest release record known: verify → compare → keep. What a stranger claims changes nothing before
+ * its signature has been verified under our own target key, and the newest record seen is a floor that is
+ * never left again (rollback, replay).
+ */
+import type { Signature } from "../core/brand.ts";
+import { equal } from "../core/bytes.ts";
+import type { Clock } from "../core/clock.ts";
+import { sha256 } from "../core/hash.ts";
+import { RECORD_FUTURE_MAX_S, RECORDS_SEEN_MAX } from "../core/limits.ts";
+import {
+  decodeRecord,
+  verifyRecord,
+  type ReleaseRecord,
+  type VerifiedRecord,
+} from "../core/release-record.ts";
+import { compareVersions } from "../core/version.ts";
+import type { SwarmScope } from "./scope.ts";
+
+/** A record as somebody sent it. */
+export interface ClaimedRecord {
+  readonly bytes: Uint8Array;
+  readonly signature: Signature;
+  /** The seq it was stored under in the DHT, when it comes from there. */
+  readonly seq?: number | undefined;
+}
+
+/**
+ * newer: verified and kept · known: the one we have · older: below the floor, nothing verified · early:
+ * dated further in the future than clocks differ, of no use yet · refused: not a record of ours.
+ */
+export type Offered = "newer" | "known" | "older" | "early" | "refused";
+
+export class NewestRecord {
+  readonly #scope: SwarmScope;
+  readonly #clock: Clock;
+  readonly #onNewer: (record: VerifiedRecord) => void;
+  #current: VerifiedRecord | undefined;
+  /**
+   * Digests of claims (bytes and signature: a bad signature must not spoil the bytes) that did not verify,
+   * oldest first. The same forgery costs one verification, however often it is sent.
+   */
+  readonly #refused = new Set<string>();
+  /** How many signatures were verified. */
+  verifications = 0;
+
+  /** `onNewer` is told of each record that replaces the one before. */
+  constructor(
+    scope: SwarmScope,
+    clock: Clock,
+    initial: VerifiedRecord | undefined,
+    onNewer: (record: VerifiedRecord) => void,
+  ) {
+    this.#scope = scope;
+    this.#clock = clock;
+    this.#current = initial;
+    this.#onNewer = onNewer;
+  }
+
+  get current(): VerifiedRecord | undefined {
+    return this.#current;
+  }
+
+  offer(claim: ClaimedRecord): Offered {
+    const current = this.#current;
+    if (current !== undefined && equal(claim.bytes, current.bytes)) return "known";
+    const digest = sha256(claim.bytes, claim.signature).toHex();
+    if (this.#refused.has(digest)) return "refused";
+    try {
+      // Nothing is trusted yet: reading first only spares the signatures that could not matter.
+      const record = decodeRecord(claim.bytes);
+      if (!this.#isOurs(record) || (claim.seq ?? record.publishedS) !== record.publishedS) {
+        return this.#refuse(digest);
+      }
+      if (current !== undefined && !isAbove(record, claim.bytes, current)) return "older";
+      if (record.publishedS > this.#clock.nowMs() / 1000 + RECORD_FUTURE_MAX_S) return "early";
+      this.verifications++;
+      this.#current = verifyRecord(this.#scope.owner, claim.bytes, claim.signature);
+    } catch {
+      // Whatever is wrong with a stranger's bytes: the reason is of no use to anybody.
+      return this.#refuse(digest);
+    }
+    this.#onNewer(this.#current);
+    return "newer";
+  }
+
+  #isOurs(record: ReleaseRecord): boolean {
+    const { name } = this.#scope;
+    return (
+      record.app === name.app && record.target === name.target && record.channel === name.channel
+    );
+  }
+
+  #refuse(digest: string): "refused" {
+    if (this.#refused.size >= RECORDS_SEEN_MAX) {
+      const [oldest] = this.#refused;
+      if (oldest !== undefined) this.#refused.delete(oldest);
+    }
+    this.#refused.add(digest);
+    return "refused";
+  }
+}
+
+/**
+ * The date decides. Two records of one second, which only the owner can make, are put into an order that
+ * is the same for every copy, or the swarm would split over them.
+ */
+function isAbove(record: ReleaseRecord, bytes: Uint8Array, current: VerifiedRecord): boolean {
+  const order =
+    record.publishedS - current.record.publishedS ||
+    compareVersions(record.version, current.record.version) ||
+    Buffer.compare(bytes, current.bytes);
+  return order > 0;
+}

@@ -1,0 +1,209 @@
+/** One client of ours: from the accepted connection to its close. */
+import type { SecretStream } from "@hyperswarm/dht";
+import { equal } from "../core/bytes.ts";
+import { unixMinute, type Clock } from "../core/clock.ts";
+import {
+  AUTH_TIMEOUT_MS,
+  ERROR_ANSWERS_MAX,
+  IDLE_TIMEOUT_MS,
+  PROGRESS_WINDOW_MS,
+  REQUESTS_IN_FLIGHT_MAX,
+} from "../core/limits.ts";
+import type { ContentRoot } from "../core/brand.ts";
+import { bindingOf, isAuthCurrent } from "./auth.ts";
+import { Channel } from "./channel.ts";
+import { Deadline } from "./deadline.ts";
+import { SwarmError, violation } from "./error.ts";
+import type { Holdings } from "./holdings.ts";
+import {
+  decodeClientMessage,
+  encodeProviderMessage,
+  type ClientMessage,
+  type ErrorReason,
+  type Request,
+} from "./messages.ts";
+import type { ClaimedRecord, NewestRecord } from "./newest-record.ts";
+import type { SwarmScope } from "./scope.ts";
+
+export interface ProviderContext {
+  readonly scope: SwarmScope;
+  readonly clock: Clock;
+  readonly holdings: Holdings;
+  readonly newest: NewestRecord;
+  /** A client says that it has all of a root now: a claim, good for counting and for nothing else. */
+  readonly onDone?: (client: Uint8Array, root: ContentRoot) => void;
+  /** Bytes of answers sent. */
+  readonly onServed?: (sizeBytes: number) => void;
+}
+
+type Pending = Request & { isCancelled?: boolean };
+
+export class ProviderSession {
+  readonly #stream: SecretStream;
+  readonly #context: ProviderContext;
+  readonly #channel: Channel;
+  readonly #onClose: (reason: SwarmError) => void;
+  /** Before the welcome: for the hello. Afterwards: for something to do. */
+  readonly #deadline: Deadline;
+  /** A client that does not take what it asked for is as bad as a provider that does not send. */
+  readonly #drain: Deadline;
+  #state: "hello" | "open" | "denied" = "hello";
+  #hasRecord = false;
+  /** In the order of their arrival; the first is the next to be answered. */
+  readonly #queue: Pending[] = [];
+  #isBlocked = false;
+  #requests = 0;
+  /** Messages that ask for nothing. */
+  #notes = 0;
+  #errors = 0;
+
+  /** Owns the stream from here on. `onClose` is called once. */
+  constructor(
+    stream: SecretStream,
+    context: ProviderContext,
+    onClose: (reason: SwarmError) => void,
+  ) {
+    this.#stream = stream;
+    this.#context = context;
+    this.#onClose = onClose;
+    const { clock } = context;
+    this.#deadline = new Deadline(clock, () => this.#expire());
+    this.#drain = new Deadline(clock, () => this.close(timeout("it does not take its answers")));
+    this.#channel = new Channel(stream, {
+      onFrame: (frame) => this.#receive(decodeClientMessage(frame)),
+      onDrain: () => this.#resume(),
+      onClose: (reason) => this.#closed(reason),
+    });
+    this.#deadline.set(AUTH_TIMEOUT_MS);
+  }
+
+  /** Has it proved that it belongs here? */
+  get isOpen(): boolean {
+    return this.#state === "open";
+  }
+
+  close(reason: SwarmError): void {
+    this.#channel.close(reason);
+  }
+
+  #closed(reason: SwarmError): void {
+    this.#deadline.clear();
+    this.#drain.clear();
+    this.#queue.length = 0;
+    this.#onClose(reason);
+  }
+
+  #expire(): void {
+    this.close(timeout(this.#state === "hello" ? "no hello" : "idle"));
+  }
+
+  #receive(message: ClientMessage): void {
+    if (this.#state === "hello") return this.#hello(message);
+    if (this.#state === "denied") throw violation("a message after it was denied");
+    this.#deadline.set(IDLE_TIMEOUT_MS);
+    switch (message.type) {
+      case "hello":
+        throw violation("a second hello");
+      case "record":
+        return this.#record(message.record);
+      case "cancel":
+        return this.#cancel(message.id);
+      case "done":
+        this.#note();
+        return this.#context.onDone?.(this.#stream.remotePublicKey, message.root);
+      case "region":
+      case "table":
+      case "block":
+        return this.#request(message);
+    }
+  }
+
+  #hello(message: ClientMessage): void {
+    if (message.type !== "hello") throw violation("a message before the hello");
+    const { scope, clock, newest } = this.#context;
+    const minute = unixMinute(clock.nowMs());
+    if (!isAuthCurrent(scope.owner, message.auth, minute)) {
+      // Our minute, so that a client with a wrong clock can come again; it still has the same deadline.
+      this.#state = "denied";
+      this.#channel.send(encodeProviderMessage({ type: "denied", minute }));
+      return this.#channel.finish();
+    }
+    const { handshakeHash } = this.#stream;
+    if (handshakeHash === null) throw violation("a message before the handshake");
+    if (!equal(bindingOf("client", scope, message.auth, handshakeHash), message.binding)) {
+      throw new SwarmError("AUTH_INVALID", "the client could not prove that it belongs here", {
+        blame: "peer",
+      });
+    }
+    this.#state = "open";
+    this.#channel.raiseFrameLimit();
+    this.#deadline.set(IDLE_TIMEOUT_MS);
+    // Only now does it learn which version we know.
+    const binding = bindingOf("provider", scope, message.auth, handshakeHash);
+    this.#channel.send(encodeProviderMessage({ type: "welcome", binding, record: newest.current }));
+  }
+
+  #record(record: ClaimedRecord): void {
+    if (this.#hasRecord) throw violation("a second record");
+    this.#hasRecord = true;
+    if (this.#context.newest.offer(record) === "refused") throw violation("a forged record");
+  }
+
+  #request(request: Request): void {
+    this.#requests++;
+    if (this.#queue.length >= REQUESTS_IN_FLIGHT_MAX) throw violation("too many requests at once");
+    if (this.#queue.some(({ id }) => id === request.id)) throw violation("a request id used twice");
+    this.#queue.push(request);
+    this.#serve();
+  }
+
+  #note(): void {
+    if (++this.#notes > this.#requests) throw violation("more remarks than requests");
+  }
+
+  /** It may cross the answer on the wire, so an unknown id is no offence. */
+  #cancel(id: number): void {
+    this.#note();
+    const request = this.#queue.find((pending) => pending.id === id);
+    if (request !== undefined) request.isCancelled = true;
+  }
+
+  /** One answer at a time while the client drains: what it does not take is not read from disk. */
+  #serve(): void {
+    while (!this.#isBlocked && !this.#channel.isClosed) {
+      const request = this.#queue.shift();
+      if (request === undefined) return;
+      const answer =
+        request.isCancelled === true ? "cancelled" : this.#context.holdings.answer(request);
+      if (typeof answer === "string") this.#refuse(request.id, answer);
+      else {
+        const { type, id } = request;
+        this.#isBlocked = !this.#channel.send(encodeProviderMessage({ type, id, bytes: answer }));
+        this.#context.onServed?.(answer.length);
+        if (this.#isBlocked) this.#drain.set(PROGRESS_WINDOW_MS);
+      }
+    }
+  }
+
+  #refuse(id: number, reason: ErrorReason): void {
+    if (reason !== "cancelled" && ++this.#errors > ERROR_ANSWERS_MAX) {
+      throw violation("too many requests for what is not there");
+    }
+    this.#channel.send(encodeProviderMessage({ type: "error", id, reason }));
+  }
+
+  #resume(): void {
+    this.#isBlocked = false;
+    this.#drain.clear();
+    this.#deadline.set(IDLE_TIMEOUT_MS);
+    try {
+      this.#serve();
+    } catch (cause) {
+      this.close(cause instanceof SwarmError ? cause : violation("a request", cause));
+    }
+  }
+}
+
+function timeout(what: string): SwarmError {
+  return new SwarmError("TIMEOUT", `the client was dropped: ${what}`, { blame: "peer" });
+}

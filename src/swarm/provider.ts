@@ -1,0 +1,82 @@
+/** Connections that come to us: how many, from where, and what becomes of them. */
+import type { SecretStream, Server } from "@hyperswarm/dht";
+import type HyperDHT from "@hyperswarm/dht";
+import { toHex } from "../core/bytes.ts";
+import { AUTH_TIMEOUT_MS, CONNECTIONS_IN_MAX } from "../core/limits.ts";
+import { SwarmError } from "./error.ts";
+import { HostCounts } from "./host-counts.ts";
+import type { Peers } from "./peers.ts";
+import { ProviderSession, type ProviderContext } from "./provider-session.ts";
+
+export interface ListenerContext extends ProviderContext {
+  readonly peers: Peers;
+}
+
+export class Provider {
+  readonly #context: ListenerContext;
+  readonly #sessions = new Set<ProviderSession>();
+  readonly #hosts = new HostCounts();
+  /** Handshakes we let pass, by when they are forgotten if no connection follows; monotonic. */
+  #handshakes: number[] = [];
+  #server: Server | undefined;
+
+  constructor(context: ListenerContext) {
+    this.#context = context;
+  }
+
+  get connections(): number {
+    return this.#sessions.size;
+  }
+
+  /** Where our key is announced: these nodes relay handshakes to us. */
+  get relayAddresses(): { host: string; port: number }[] {
+    return this.#server?.relayAddresses ?? [];
+  }
+
+  /** Makes us reachable under the node's key. */
+  async listen(dht: Pick<HyperDHT, "createServer">): Promise<void> {
+    const firewall = (key: Uint8Array): boolean => !this.#admits(key);
+    this.#server = dht.createServer({ firewall }, (stream: SecretStream) => this.accept(stream));
+    await this.#server.listen();
+  }
+
+  /** Takes over a connection, or closes it at once when there are too many. */
+  accept(stream: SecretStream): void {
+    // A stream without a listener for its error would end the process.
+    stream.on("error", () => undefined);
+    this.#handshakes.shift();
+    const { remoteHost } = stream.rawStream;
+    if (this.#sessions.size >= CONNECTIONS_IN_MAX || !this.#hosts.tryAdd(remoteHost)) {
+      stream.destroy();
+      return;
+    }
+    const session = new ProviderSession(stream, this.#context, (reason) => {
+      this.#sessions.delete(session);
+      this.#hosts.remove(remoteHost);
+      // Whoever breaks the protocol does not come again under this key.
+      if (reason.code === "PROTOCOL" || reason.code === "AUTH_INVALID") {
+        this.#context.peers.ban(toHex(stream.remotePublicKey));
+      }
+    });
+    this.#sessions.add(session);
+  }
+
+  async destroy(): Promise<void> {
+    const reason = new SwarmError("STOPPED", "we are stopping", { blame: "local" });
+    for (const session of this.#sessions) session.close(reason);
+    await this.#server?.close();
+  }
+
+  /**
+   * Before anything is kept for a handshake. A place counts as taken from here on, not only from the
+   * connection on: a flood of handshakes that lead nowhere is bounded as well.
+   */
+  #admits(key: Uint8Array): boolean {
+    const nowMs = this.#context.clock.monotonicMs();
+    this.#handshakes = this.#handshakes.filter((untilMs) => untilMs > nowMs);
+    if (this.#sessions.size + this.#handshakes.length >= CONNECTIONS_IN_MAX) return false;
+    if (this.#context.peers.isBanned(toHex(key))) return false;
+    this.#handshakes.push(nowMs + AUTH_TIMEOUT_MS);
+    return true;
+  }
+}

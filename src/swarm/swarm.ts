@@ -1,0 +1,259 @@
+/** One swarm: finds out what is newest, gets it, and gives what we have to others. */
+import type HyperDHT from "@hyperswarm/dht";
+import type { ContentRoot, PublicKey } from "../core/brand.ts";
+import { unixMinute, type Clock } from "../core/clock.ts";
+import { DHT_TIMEOUT_MS } from "../core/limits.ts";
+import type { Log } from "../core/log.ts";
+import type { VerifiedRecord } from "../core/release-record.ts";
+import { targetPublicKey } from "../core/target-key.ts";
+import { isLoopbackOnly, type Bootstrap } from "./bootstrap.ts";
+import { exchangeRecord } from "./dht-record.ts";
+import { Dialer } from "./dialer.ts";
+import type { FetchOptions } from "./download.ts";
+import { SwarmError } from "./error.ts";
+import { findPeers } from "./find-peers.ts";
+import { fetchRelease } from "./getter.ts";
+import { Holdings, type Holding } from "./holdings.ts";
+import type { Manifest } from "./manifest.ts";
+import { NewestRecord } from "./newest-record.ts";
+import { createNode } from "./node.ts";
+import { Peers } from "./peers.ts";
+import { Provider } from "./provider.ts";
+import { jittered, Repeater } from "./repeater.ts";
+import type { SwarmScope } from "./scope.ts";
+import { topicOf } from "./topic.ts";
+
+export interface SwarmOptions extends SwarmScope {
+  readonly bootstrap: Bootstrap;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The newest record seen in earlier runs: the floor. */
+  readonly newest?: VerifiedRecord | undefined;
+  /** Each verified record that is newer than the one before. */
+  readonly onRecord?: (record: VerifiedRecord) => void;
+  /** A copy says that it has fetched all of a root: for people to see, nothing rests on it. */
+  readonly onCopy?: (key: Uint8Array, root: ContentRoot) => void;
+  /** Bytes sent to others, as they go. */
+  readonly onServed?: (sizeBytes: number) => void;
+  /** Discovers by itself, about this often. Absent: only when asked to. */
+  readonly intervalMs?: number;
+}
+
+const MINUTE_MS = 60_000;
+/** Announcements are spread over the first seconds of a minute; till then the last one is looked at. */
+const ANNOUNCE_SPREAD_MS = 10_000;
+/** Records are exchanged with this many peers in one round, random ones. */
+const GOSSIP_PEERS = 8;
+/** How long a round waits for slow peers when the DHT has answered; they may still tell us later. */
+const GOSSIP_PATIENCE_MS = 3_000;
+/** For withdrawing our announcement when we stop: a courtesy. */
+const CLOSE_PATIENCE_MS = 1_000;
+
+export class Swarm {
+  readonly #options: SwarmOptions;
+  readonly #dht: HyperDHT;
+  readonly #targetKey: PublicKey;
+  readonly #newest: NewestRecord;
+  readonly #peers: Peers;
+  readonly #dialer: Dialer;
+  readonly #holdings = new Holdings();
+  readonly #provider: Provider;
+  readonly #stopping = new AbortController();
+  readonly #repeaters: Repeater[];
+  #listening: Promise<void> | undefined;
+  #round: Promise<void> | undefined;
+  #announcedMinute = -1;
+
+  private constructor(options: SwarmOptions, dht: HyperDHT) {
+    const { clock, onRecord, onCopy, onServed, intervalMs } = options;
+    this.#options = options;
+    this.#dht = dht;
+    this.#targetKey = targetPublicKey(options.owner, options.name);
+    this.#peers = new Peers(clock, dht.defaultKeyPair.publicKey);
+    this.#newest = new NewestRecord(options, clock, options.newest, (record) => onRecord?.(record));
+    const shared = { scope: options, clock, peers: this.#peers, newest: this.#newest };
+    this.#dialer = new Dialer(dht, shared);
+    this.#provider = new Provider({
+      ...shared,
+      holdings: this.#holdings,
+      ...(onCopy === undefined ? {} : { onDone: onCopy }),
+      ...(onServed === undefined ? {} : { onServed }),
+    });
+    this.#repeaters = [
+      new Repeater(
+        clock,
+        () => this.#nextMinuteMs(),
+        () => this.#announce(),
+      ),
+    ];
+    if (intervalMs !== undefined) {
+      const delayMs = (): number => jittered(intervalMs);
+      this.#repeaters.push(new Repeater(clock, delayMs, () => this.discover()));
+    }
+  }
+
+  /**
+   * Joins the network in the background: the first lookups wait for it. Nothing of it keeps the process
+   * alive; the caller must `destroy` it.
+   */
+  static async start(options: SwarmOptions): Promise<Swarm> {
+    const { bootstrap } = options;
+    // What bootstraps from this machine alone is a test or a demo: it must not open a port to others.
+    const local = isLoopbackOnly(bootstrap) ? { host: "127.0.0.1", firewalled: false } : {};
+    const dht = await createNode({ bootstrap, ...local });
+    const swarm = new Swarm(options, dht);
+    for (const repeater of swarm.#repeaters) repeater.start();
+    return swarm;
+  }
+
+  /** Our key in this run. */
+  get publicKey(): Uint8Array {
+    return this.#dht.defaultKeyPair.publicKey;
+  }
+
+  /** The newest record that verified, ever seen by this swarm or given to it. */
+  get newest(): VerifiedRecord | undefined {
+    return this.#newest.current;
+  }
+
+  /** Connections that others have with us. */
+  get connections(): number {
+    return this.#provider.connections;
+  }
+
+  /** Gives this to whoever asks, beside what is served already, and announces us. */
+  serve(holding: Holding): void {
+    this.#holdings.add(holding);
+    this.#newest.offer(holding.record);
+    void this.#announce();
+  }
+
+  /**
+   * Step 1 (discover): asks the DHT and some peers, and refreshes the DHT. Resolves with the newest record
+   * known, which may be the one we had: finding nothing never means that there is nothing.
+   * @throws {SwarmError} STOPPED
+   */
+  async discover(): Promise<VerifiedRecord | undefined> {
+    if (this.#stopping.signal.aborted) throw stopped();
+    this.#round ??= this.#discoverOnce().finally(() => (this.#round = undefined));
+    await this.#round;
+    return this.#newest.current;
+  }
+
+  /** Steps 3 and 4. @throws {SwarmError} NO_PROVIDER, STOPPED; what the caller's functions threw */
+  fetch(record: VerifiedRecord, options: FetchOptions): Promise<Manifest> {
+    const signals = [
+      this.#stopping.signal,
+      ...(options.signal === undefined ? [] : [options.signal]),
+    ];
+    return fetchRelease(
+      record,
+      { ...options, signal: AbortSignal.any(signals) },
+      {
+        clock: this.#options.clock,
+        dialer: this.#dialer,
+        peers: this.#peers,
+        findPeers: () => this.#findPeers(),
+      },
+    );
+  }
+
+  /** Stops everything and closes every socket. Safe to call twice. */
+  async destroy(): Promise<void> {
+    if (this.#stopping.signal.aborted) return;
+    this.#stopping.abort();
+    for (const repeater of this.#repeaters) repeater.stop();
+    this.#dialer.destroy();
+    await this.#atMost(this.#provider.destroy(), CLOSE_PATIENCE_MS);
+    await this.#dht.destroy({ force: true });
+  }
+
+  #nextMinuteMs(): number {
+    const intoMinuteMs = this.#options.clock.nowMs() % MINUTE_MS;
+    return MINUTE_MS - intoMinuteMs + Math.random() * ANNOUNCE_SPREAD_MS;
+  }
+
+  async #discoverOnce(): Promise<void> {
+    const before = this.#newest.current;
+    const gossip = this.#gossip();
+    await this.#withTimeout((signal) =>
+      exchangeRecord(this.#dht, this.#targetKey, this.#newest, signal),
+    ).catch((cause: unknown) => this.#debug("the DHT did not answer", cause));
+    if (this.#newest.current !== before) return;
+    await this.#atMost(gossip, GOSSIP_PATIENCE_MS);
+  }
+
+  /** Tells and asks some peers directly, so that no DHT node can hide a release that one of them knows. */
+  async #gossip(): Promise<void> {
+    await this.#findPeers();
+    const talks: Promise<void>[] = [];
+    const asked = new Set(this.#dialer.busy);
+    while (talks.length < GOSSIP_PEERS && this.#dialer.hasRoom) {
+      const peer = this.#peers.next(asked);
+      if (peer === undefined) break;
+      asked.add(peer.id);
+      // Both records were exchanged when the dial is over; a peer that fails was judged there.
+      talks.push(this.#dialer.dial(peer).then((provider) => provider.finish()));
+    }
+    await Promise.allSettled(talks);
+  }
+
+  #findPeers(): Promise<void> {
+    const minute = unixMinute(this.#options.clock.nowMs());
+    return this.#withTimeout((signal) =>
+      findPeers(this.#dht, this.#options, minute, this.#peers, signal),
+    );
+  }
+
+  /** On this minute's topic. Older ones are left to expire: nobody looks there any more. */
+  async #announce(): Promise<void> {
+    if (this.#holdings.isEmpty || this.#stopping.signal.aborted) return;
+    const minute = unixMinute(this.#options.clock.nowMs());
+    try {
+      await (this.#listening ??= this.#provider.listen(this.#dht));
+      if (minute === this.#announcedMinute) return;
+      this.#announcedMinute = minute;
+      await this.#withTimeout(async (signal) => {
+        const query = this.#dht.announce(
+          topicOf(this.#options, minute),
+          this.#dht.defaultKeyPair,
+          this.#provider.relayAddresses,
+        );
+        signal.addEventListener("abort", () => query.destroy(), { once: true });
+        await query.finished();
+      });
+    } catch (cause) {
+      this.#announcedMinute = -1;
+      this.#debug("this copy could not be announced", cause);
+    }
+  }
+
+  /** `work` gets a signal that ends it in time, or when we stop. */
+  async #withTimeout<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const timeout = new AbortController();
+    const cancel = this.#options.clock.after(DHT_TIMEOUT_MS, () => timeout.abort());
+    try {
+      return await work(AbortSignal.any([this.#stopping.signal, timeout.signal]));
+    } finally {
+      cancel();
+    }
+  }
+
+  /** Resolves when `work` has settled, but no later than after `delayMs`. */
+  async #atMost(work: Promise<unknown>, delayMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const cancel = this.#options.clock.after(delayMs, resolve);
+    await Promise.race([promise, Promise.allSettled([work])]);
+    cancel();
+  }
+
+  #debug(what: string, cause: unknown): void {
+    if (this.#stopping.signal.aborted) return;
+    const reason = cause instanceof Error ? cause.message : "";
+    this.#options.log("debug", `${what}: ${reason}`);
+  }
+}
+
+function stopped(): SwarmError {
+  return new SwarmError("STOPPED", "the swarm was stopped", { blame: "local" });
+}
