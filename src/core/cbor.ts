@@ -5,7 +5,10 @@
  * decodes; this scan runs before it, so that its extensions (records, tags, typed arrays, shared
  * references) are never reached by foreign bytes and a declared length never allocates.
  */
-import { Decoder, Encoder } from "cbor-x";
+// Not "cbor-x": that entry loads the native cbor-extract if it is there, whose strings come out damaged
+// in Bun ("Unexpected end of buffer" for a map with two byte strings).
+import { Decoder } from "cbor-x/decode";
+import { Encoder } from "cbor-x/encode";
 import { CoreError } from "./core-error.ts";
 import { CBOR_MAX_DEPTH, CBOR_MAX_ITEMS } from "./limits.ts";
 import { Reader } from "./reader.ts";

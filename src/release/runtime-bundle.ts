@@ -66,7 +66,7 @@ async function bundleScript(entry: string): Promise<Blob> {
     entrypoints: [entry],
     target: "bun",
     minify: { syntax: true, whitespace: true },
-    plugins: [aliasPlugin(), portablePlugin()],
+    plugins: [aliasPlugin(), assetPlugin()],
     throw: false,
   });
   const [script, ...others] = result.outputs;
@@ -92,18 +92,14 @@ export function buildError(
   });
 }
 
-/** Keeps the file assets as imports, for the app's own compilation, and native code out. */
-function portablePlugin(): BunPlugin {
+/** Keeps the file assets as imports, for the app's own compilation. */
+function assetPlugin(): BunPlugin {
   return {
-    name: "rustpatcher-portable",
+    name: "rustpatcher-assets",
     setup(build) {
       build.onResolve({ filter: ASSETS }, ({ path }) => ({
         path: path.replace(/^.*\//, "./"),
         external: true,
-      }));
-      // cbor-x's entry for Node looks for the native cbor-extract at run time.
-      build.onResolve({ filter: /^cbor-x$/ }, () => ({
-        path: join(ROOT, "node_modules/cbor-x/index.js"),
       }));
     },
   };
