@@ -3,7 +3,6 @@
  * decides when the stream is over. libudx src/udx.c process_packet and the udx_stream_* functions.
  */
 import type { Clock } from "../core/clock.ts";
-import { Aimd } from "./aimd.ts";
 import { Bbr } from "./bbr.ts";
 import { REORDER_LIMIT, TIMER_GRANULARITY_MS } from "./constants.ts";
 import { connectionReset, connectionTimedOut, type UdxError } from "./error.ts";
@@ -107,7 +106,7 @@ export class Endpoint implements SenderPort, TurnTask {
     this.turn = turn;
     this.clock = clock;
     this.receiver = new Receiver(0);
-    this.sender = new Sender(this, pool, process.env["AIMD"] ? new Aimd() : new Bbr(), initialSeq, 0);
+    this.sender = new Sender(this, pool, new Bbr(), initialSeq);
     this.window = this.receiver.window(0);
   }
 
@@ -132,7 +131,7 @@ export class Endpoint implements SenderPort, TurnTask {
     this.remote = remote;
     this.sender.mtu.reset(remote.family, remote.mtuCeiling);
     // Marks count the datagrams of one socket and mean nothing to another.
-    if (previous !== null && previous.outlet !== remote.outlet) this.sender.forgetMarks();
+    if (previous !== null && previous.outlet !== remote.outlet) this.sender.flight.forgetMarks();
     this.isChanging = true;
     this.sender.isProbingAllowed = false;
     this.changeEnd = this.sender.queue.nxt;
@@ -313,18 +312,21 @@ export class Endpoint implements SenderPort, TurnTask {
     const isCarried = this.isAckCarried && !receiver.isAckForced && !receiver.hasGap;
     receiver.unacknowledged = 0;
     receiver.isAckForced = false;
-    if (!isCarried) this.transmitControl(TYPE_ACK);
+    if (isCarried) return;
+    if (receiver.hasGap) this.transmitSack();
+    else this.transmitControl(TYPE_ACK);
   }
 
-  private transmitControl(type: number): void {
-    const { remote, receiver } = this;
+  private transmitSack(): void {
+    const datagram = Buffer.allocUnsafe(HEADER_SIZE + SACK_MAX_BLOCKS * SACK_BLOCK_SIZE);
+    const size = this.receiver.encodeSack(datagram, HEADER_SIZE);
+    this.transmitControl(TYPE_ACK | TYPE_SACK, datagram.subarray(0, HEADER_SIZE + size));
+  }
+
+  private transmitControl(type: number, datagram: Buffer = Buffer.allocUnsafe(HEADER_SIZE)): void {
+    const { remote } = this;
     if (remote === null) return;
-    const hasSack = type === TYPE_ACK && receiver.hasGap;
-    const room = HEADER_SIZE + (hasSack ? SACK_MAX_BLOCKS * SACK_BLOCK_SIZE : 0);
-    let datagram = Buffer.allocUnsafe(room);
-    const sackSize = hasSack ? receiver.encodeSack(datagram, HEADER_SIZE) : 0;
-    if (hasSack) datagram = datagram.subarray(0, HEADER_SIZE + sackSize);
-    this.encode(datagram, sackSize > 0 ? type | TYPE_SACK : type);
+    this.encode(datagram, type);
     remote.outlet.queue(datagram, remote.port, remote.host);
     this.count(datagram.length);
   }
@@ -343,8 +345,8 @@ export class Endpoint implements SenderPort, TurnTask {
   }
 
   private report(): void {
-    if (this.sender.ackedBytes !== this.reportedAcked) {
-      this.reportedAcked = this.sender.ackedBytes;
+    if (this.sender.flight.ackedBytes !== this.reportedAcked) {
+      this.reportedAcked = this.sender.flight.ackedBytes;
       this.events.onAcked();
     }
     if (this.isBackpressured && !this.isClosed && !this.sender.isBackpressured) {

@@ -52,20 +52,23 @@ export class Rack {
   /**
    * Step 5: calls `markLost` for every packet of `inflight` (in send order) whose deadline has passed, and
    * returns the time to wait for the others, 0 when there is nothing to wait for. Packets a blocked socket
-   * still holds (`mark` above `flushed`) cannot be lost.
+   * still holds (`mark` above `flushed`) cannot be lost, and of packets at or above `horizon` the peer had
+   * no room to report.
    */
   detect(
     inflight: PacketList,
     nowMs: number,
     reorderWindow: number,
     flushed: number,
+    horizon: number,
     sink: { markLost(packet: Packet): void },
   ): number {
     let wait = 0;
     let packet = inflight.head;
     while (packet !== null && packet.sentAt <= this.time) {
       const next = packet.next;
-      if (packet.mark <= flushed && this.isAcknowledgedAfter(packet)) {
+      const isReported = seqDiff(packet.seq, horizon) < 0;
+      if (isReported && packet.mark <= flushed && this.isAcknowledgedAfter(packet)) {
         const left = this.deadline(packet.sentAt, reorderWindow) - nowMs;
         if (left <= 0) sink.markLost(packet);
         else if (left > wait) wait = left;

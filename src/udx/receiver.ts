@@ -116,7 +116,7 @@ export class Receiver {
     this.isAckForced = true;
     const isBeyondEnd = this.hasRemoteEnd && seqDiff(seq, this.remoteEnd) > 0;
     if (isBeyondEnd || !this.buffer.accepts(seq, this.nxt, payload.length)) {
-      // A duplicate is acknowledged; a packet that does not fit is not, so that it comes again.
+      // A duplicate is acknowledged again. The ACK does not cover a packet that did not fit.
       if (this.hasGap) this.unacknowledged++;
       return;
     }

@@ -15,6 +15,9 @@ export class RecvBuffer {
   /** Cost of the packets held, bytes. */
   bytes = 0;
   private highest = 0;
+  /** The last SACK list had no room for the runs from `cutAt` on. */
+  private isCut = false;
+  private cutAt = 0;
   private ring: (Buffer | undefined)[] = [];
   private mask = -1;
 
@@ -50,22 +53,27 @@ export class RecvBuffer {
     return payload;
   }
 
-  /** Writes the runs above `next` as SACK blocks at `at`; returns the bytes written, 0 without any. */
+  /**
+   * Writes the runs of held packets above `next` as SACK blocks at `at`, ascending, and returns the bytes
+   * written. A list without room for all is continued by the next call instead of starting over: a packet
+   * that arrived but is never reported would be taken for lost.
+   */
   encodeSack(target: Uint8Array, at: number, next: number): number {
+    const end = (this.highest + 1) | 0;
+    const isContinued = this.isCut && seqDiff(this.cutAt, next) > 0;
     let written = 0;
     let start = 0;
     let open = false;
-    let left = this.count;
-    const end = (this.highest + 1) | 0;
-    for (let seq = (next + 1) | 0; left > 0 && seqDiff(end, seq) > 0; seq = (seq + 1) | 0) {
-      if (this.ring[seq & this.mask] !== undefined) {
-        left--;
-        if (!open) start = seq;
-        open = true;
-      } else if (open) {
-        open = false;
-        written = writeBlock(target, at, written, start, seq);
-        if (written === SACK_MAX_BLOCKS * SACK_BLOCK_SIZE) return written;
+    this.isCut = false;
+    for (let seq = isContinued ? this.cutAt : next; seqDiff(end, seq) > 0; seq = (seq + 1) | 0) {
+      const isHeld = this.ring[seq & this.mask] !== undefined;
+      if (isHeld && !open) start = seq;
+      else if (!isHeld && open) written = writeBlock(target, at, written, start, seq);
+      open = isHeld;
+      if (written === SACK_MAX_BLOCKS * SACK_BLOCK_SIZE) {
+        this.isCut = true;
+        this.cutAt = seq;
+        return written;
       }
     }
     return open ? writeBlock(target, at, written, start, end) : written;

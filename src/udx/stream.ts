@@ -110,7 +110,7 @@ export class UDXStream extends Duplex<StreamEvents> {
   }
 
   get inflight(): number {
-    return this.endpoint.sender.inflight;
+    return this.endpoint.sender.flight.inflight;
   }
 
   get rtoCount(): number {
@@ -248,7 +248,7 @@ export class UDXStream extends Duplex<StreamEvents> {
     // streamx's types know only Writable here; the function reads nothing a Duplex lacks.
     if ((await Writable.drained(this)) === false || this.destroying) return false;
     const target = this.writtenBytes;
-    if (this.endpoint.sender.ackedBytes >= target) return true;
+    if (this.endpoint.sender.flight.ackedBytes >= target) return true;
     return new Promise((resolve) => {
       this.flushes.push({ target, resolve });
     });
@@ -432,7 +432,7 @@ export class UDXStream extends Duplex<StreamEvents> {
   }
 
   private settleFlushes(): void {
-    const { ackedBytes } = this.endpoint.sender;
+    const { ackedBytes } = this.endpoint.sender.flight;
     while (this.flushes[0] !== undefined && this.flushes[0].target <= ackedBytes) {
       this.flushes.shift()?.resolve(true);
     }

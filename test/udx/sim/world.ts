@@ -79,7 +79,8 @@ export function createPair(network: Network, options: StreamOptions = {}): [Watc
 /** Bytes whose every 4-byte group differs, so that a lost or swapped packet cannot go unnoticed. */
 export function pattern(bytes: number): Buffer {
   const buffer = Buffer.alloc(bytes);
-  for (let i = 0; i + 4 <= bytes; i += 4) buffer.writeUInt32LE(Math.imul(i, 2_654_435_761) >>> 0, i);
+  for (let i = 0; i + 4 <= bytes; i += 4)
+    buffer.writeUInt32LE(Math.imul(i, 2_654_435_761) >>> 0, i);
   return buffer;
 }
 
@@ -194,5 +195,15 @@ function decode(datagram: Buffer, at: number): SeenPacket {
     sack.push([seqFrom(datagram.readUInt32LE(i)), seqFrom(datagram.readUInt32LE(i + 4))]);
   }
   const { type, id, window, seq, ack } = header;
-  return { at, type, id, window, seq, ack, payload: datagram.subarray(header.payloadStart), sack, raw: datagram };
+  return {
+    at,
+    type,
+    id,
+    window,
+    seq,
+    ack,
+    payload: datagram.subarray(header.payloadStart),
+    sack,
+    raw: datagram,
+  };
 }
