@@ -122,7 +122,8 @@ export function decodeCbor(bytes: Uint8Array): CborValue {
   const reader = new Reader(bytes);
   scanItem(reader, 0, { items: CBOR_MAX_ITEMS });
   reader.end();
-  return toPlain(decoder.decode(Uint8Array.from(bytes)));
+  // `Uint8Array.from` walks a Buffer item by item: 20 MB/s instead of thousands.
+  return toPlain(decoder.decode(new Uint8Array(bytes)));
 }
 
 /** cbor-x returns Buffers; the rest of the project speaks Uint8Array. */
