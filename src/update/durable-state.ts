@@ -3,7 +3,7 @@
  * our own version. So nothing here ever stops an update; what goes wrong is said and left.
  */
 import type { PublicKey } from "../core/brand.ts";
-import type { Log } from "./events.ts";
+import type { Log } from "../core/log.ts";
 import type { Installation } from "./installation.ts";
 import { tryLock, type Lock } from "./lock.ts";
 import { readStateFile, writeStateFile, type StoredState } from "./state-file.ts";

@@ -35,6 +35,3 @@ export type UpdateEvent =
   /** Step 8: this process is about to become the new version. */
   | { readonly name: "restarting"; readonly release: ReleaseInfo }
   | { readonly name: "error"; readonly error: ErrorInfo };
-
-export type LogLevel = "error" | "warn" | "info" | "debug";
-export type Log = (level: LogLevel, text: string) => void;

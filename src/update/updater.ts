@@ -6,6 +6,7 @@
 import type { Clock } from "../core/clock.ts";
 import { RustpatcherError } from "../core/error.ts";
 import { DISCOVER_TIMEOUT_MS } from "../core/limits.ts";
+import type { Log } from "../core/log.ts";
 import type { VerifiedRecord } from "../core/release-record.ts";
 import type { UpdateMode } from "../core/update-mode.ts";
 import { compareVersions } from "../core/version.ts";
@@ -17,7 +18,7 @@ import { Attempts } from "./attempts.ts";
 import { jittered } from "./backoff.ts";
 import type { DurableState } from "./durable-state.ts";
 import { UpdateError } from "./error.ts";
-import type { Log, ReleaseInfo, UpdateEvent } from "./events.ts";
+import type { ReleaseInfo, UpdateEvent } from "./events.ts";
 import { Fetcher } from "./fetch.ts";
 import type { Installation } from "./installation.ts";
 import { InstalledFile } from "./installed-file.ts";

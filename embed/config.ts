@@ -1,0 +1,51 @@
+/** What the updater runs with: the environment wins over the options of `spawn`, those over the region. */
+import type { Log } from "../src/core/log.ts";
+import { parseUpdateMode, type UpdateMode } from "../src/core/update-mode.ts";
+import type { Extension } from "../src/exe/extension.ts";
+import type { Environment, Overrides } from "../src/patcher/protocol.ts";
+import { bootstrapFrom, type Bootstrap } from "../src/swarm/bootstrap.ts";
+
+export interface RuntimeConfig {
+  readonly mode: UpdateMode;
+  readonly intervalMs: number;
+  readonly bootstrap: Bootstrap;
+}
+
+const INTERVAL_DEFAULT_S = 60;
+/** A day: a copy that looks less often is not kept up to date. */
+const INTERVAL_MAX_S = 86_400;
+
+/**
+ * A wrong interval is said and replaced by the next source. A wrong bootstrap list is an error: falling
+ * back would take a private swarm to the public network.
+ * @throws {CoreError} FIELD_INVALID @throws {SwarmError} BOOTSTRAP_INVALID
+ */
+export function runtimeConfig(
+  extension: Extension,
+  overrides: Overrides,
+  environment: Environment,
+  log: Log,
+): RuntimeConfig {
+  const seconds =
+    intervalFrom(environment.interval, log) ??
+    checkedInterval(overrides.intervalSeconds, log) ??
+    extension.intervalSeconds ??
+    INTERVAL_DEFAULT_S;
+  return {
+    mode: parseUpdateMode(overrides.mode ?? extension.mode),
+    intervalMs: seconds * 1000,
+    bootstrap: bootstrapFrom(environment.bootstrap, overrides.bootstrap ?? extension.bootstrap),
+  };
+}
+
+function intervalFrom(text: string | undefined, log: Log): number | undefined {
+  if (text === undefined || text === "") return undefined;
+  return checkedInterval(/^[0-9]{1,5}$/.test(text) ? Number(text) : Number.NaN, log);
+}
+
+function checkedInterval(seconds: number | undefined, log: Log): number | undefined {
+  if (seconds === undefined) return undefined;
+  if (Number.isInteger(seconds) && seconds >= 1 && seconds <= INTERVAL_MAX_S) return seconds;
+  log("warn", `the interval is ignored: it must be 1 to ${INTERVAL_MAX_S} seconds`);
+  return undefined;
+}

@@ -1,0 +1,36 @@
+/** The API of `import … from "rustpatcher"`. `import "rustpatcher/auto"` needs none of it. */
+import { readOwnRegion } from "../embed/region.ts";
+import { workerPath } from "../embed/worker-path.ts";
+import { provideAssets } from "./patcher/assets.ts";
+import { startPatcher, type Patcher } from "./patcher/patcher.ts";
+import type { UpdaterMode } from "./patcher/updater-mode.ts";
+
+export { RustpatcherError } from "./core/error.ts";
+export { PatcherError, type PatcherErrorCode } from "./patcher/error.ts";
+export { Patch, type PatchInfo } from "./patcher/patch.ts";
+export { Patcher, type PatcherEvents } from "./patcher/patcher.ts";
+export { UpdaterMode } from "./patcher/updater-mode.ts";
+export { Version } from "./patcher/version.ts";
+export type { ProgressInfo, ReleaseInfo } from "./update/events.ts";
+
+export interface SpawnOptions {
+  /** Default: the mode that was stamped in at build time. */
+  readonly mode?: UpdaterMode;
+  /** Between two looks for a newer release, 1 to 86,400. */
+  readonly intervalSeconds?: number;
+  /** "host:port" of nodes of a private network, in place of HyperDHT's public ones. */
+  readonly bootstrap?: readonly string[];
+}
+
+provideAssets({ readRegion: readOwnRegion, workerPath });
+
+/**
+ * Starts updating this program, in a thread of its own. A second call, or one beside
+ * `import "rustpatcher/auto"`, returns the patcher that runs already. In a program that is not a signed
+ * executable it says so once on stderr and returns an inactive one. RUSTPATCHER_BOOTSTRAP and
+ * RUSTPATCHER_INTERVAL win over the options.
+ * @throws {CoreError} FIELD_INVALID for a mode that does not exist.
+ */
+export async function spawn(options: UpdaterMode | SpawnOptions = {}): Promise<Patcher> {
+  return startPatcher(typeof options === "string" ? { mode: options } : options);
+}

@@ -1,0 +1,173 @@
+/**
+ * The main half: what an app holds in its hand. It starts the Worker half once the app is up, passes on
+ * what it reports, and replaces the process. It never writes to stdout, never keeps the process alive and
+ * never throws into the app but from the methods that the app calls.
+ */
+import { EventEmitter } from "node:events";
+import { parseUpdateMode } from "../core/update-mode.ts";
+import type { Log } from "../core/log.ts";
+import type { ErrorInfo, ProgressInfo, ReleaseInfo, UpdateEvent } from "../update/events.ts";
+import { ownAssets } from "./assets.ts";
+import { PatcherError } from "./error.ts";
+import { inactiveReason } from "./own-region.ts";
+import { startFacts } from "./process-facts.ts";
+import type { FromWorker, Overrides } from "./protocol.ts";
+import { becomeNewVersion } from "./restart.ts";
+import { stderrLog, verbosityOf } from "./stderr.ts";
+import { WorkerLink } from "./worker-link.ts";
+
+export interface PatcherEvents {
+  checking: [];
+  available: [release: ReleaseInfo];
+  progress: [progress: ProgressInfo];
+  verified: [release: ReleaseInfo];
+  /** The executable at this program's path is the new version. */
+  applied: [release: ReleaseInfo];
+  /** The last moment of this version: what a listener does synchronously is still done. */
+  restarting: [release: ReleaseInfo];
+  error: [error: PatcherError];
+}
+
+/** The app's own start comes first. */
+const START_DELAY_MS = 50;
+/** A process holds one patcher, although `auto` and the API are bundled separately. */
+const SLOT = Symbol.for("rustpatcher.patcher");
+
+/** Updates this program. Made by `spawn` or by `import "rustpatcher/auto"`. */
+export class Patcher extends EventEmitter<PatcherEvents> {
+  readonly #link: WorkerLink | undefined;
+  readonly #log: Log;
+  #hasCrashed = false;
+
+  /** @internal */
+  constructor(overrides: Overrides, log: Log) {
+    super();
+    this.#log = log;
+    const reason = inactiveReason(startFacts.env["RUSTPATCHER_DISABLE"]);
+    if (reason !== undefined) {
+      log("warn", reason);
+      return;
+    }
+    const { env, execPath } = startFacts;
+    this.#link = new WorkerLink({
+      workerPath: ownAssets().workerPath,
+      start: {
+        type: "start",
+        execPath,
+        verbosity: verbosityOf(env["RUSTPATCHER_LOG"]),
+        overrides,
+        environment: {
+          bootstrap: env["RUSTPATCHER_BOOTSTRAP"],
+          interval: env["RUSTPATCHER_INTERVAL"],
+        },
+      },
+      onMessage: (message) => this.#receive(message),
+      onCrash: (crash) => this.#crashed(crash),
+    });
+    this.#link.startAfter(START_DELAY_MS);
+  }
+
+  /** False when this is not a signed executable, or updates are switched off: nothing will ever happen. */
+  get active(): boolean {
+    return this.#link !== undefined;
+  }
+
+  /**
+   * Looks for a newer release now. Resolves with it, or with undefined when there is none; then the mode
+   * decides what becomes of it. Rejects with a PatcherError.
+   */
+  async check(): Promise<ReleaseInfo | undefined> {
+    return this.#link?.ask("check");
+  }
+
+  /**
+   * Fetches, verifies and installs the newest release now and restarts into it, whatever the mode. Resolves
+   * with undefined when there is nothing newer. Rejects with a PatcherError.
+   */
+  async apply(): Promise<ReleaseInfo | undefined> {
+    return this.#link?.ask("apply");
+  }
+
+  /** Leaves the swarm and frees every socket, timer and thread. A stopped patcher stays stopped. */
+  async stop(): Promise<void> {
+    if (Reflect.get(globalThis, SLOT) === this) Reflect.deleteProperty(globalThis, SLOT);
+    await this.#link?.stop();
+  }
+
+  #receive(message: FromWorker): void {
+    switch (message.type) {
+      case "log":
+        return this.#log(message.level, message.text);
+      case "event":
+        return this.#tell(message.event);
+      case "restart":
+        return this.#restart();
+      default:
+        // The rest is for the link.
+        return;
+    }
+  }
+
+  #restart(): void {
+    try {
+      becomeNewVersion(startFacts);
+    } catch (cause) {
+      // The Worker puts this version back; what it reports says why.
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      this.#link?.tell({ type: "restart-failed", reason });
+    }
+  }
+
+  #tell(event: UpdateEvent): void {
+    switch (event.name) {
+      case "checking":
+        this.emit("checking");
+        return;
+      case "progress":
+        this.emit("progress", event.progress);
+        return;
+      case "error":
+        return this.#tellError(event.error);
+      case "available":
+      case "verified":
+      case "applied":
+      case "restarting":
+        this.emit(event.name, event.release);
+    }
+  }
+
+  /** An emitter throws an error nobody listens for; ours must not reach the app like that. */
+  #tellError({ code, message }: ErrorInfo): void {
+    if (this.listenerCount("error") === 0) return;
+    const details = { blame: "local", updateCode: code } as const;
+    this.emit("error", new PatcherError("UPDATE_FAILED", message, details));
+  }
+
+  #crashed(reason: string): void {
+    this.#log(
+      this.#hasCrashed ? "debug" : "warn",
+      `the updater ended unexpectedly and is started again: ${reason}`,
+    );
+    this.#hasCrashed = true;
+  }
+}
+
+/**
+ * The one patcher of this process; started with `overrides` when there is none yet.
+ * @throws {CoreError} FIELD_INVALID for a mode that does not exist.
+ */
+export function startPatcher(overrides: Overrides = {}): Patcher {
+  if (overrides.mode !== undefined) parseUpdateMode(overrides.mode);
+  const log = stderrLog(verbosityOf(startFacts.env["RUSTPATCHER_LOG"]));
+  // By symbol and not by class: the one that runs may come from the other bundle.
+  const running = Reflect.get(globalThis, SLOT) as Patcher | undefined;
+  if (running !== undefined) {
+    if (Object.keys(overrides).length > 0) {
+      log("warn", "the updater runs already, with the options it was started with first");
+    }
+    return running;
+  }
+  const patcher = new Patcher(overrides, log);
+  Reflect.set(globalThis, SLOT, patcher);
+  return patcher;
+}

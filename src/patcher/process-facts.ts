@@ -1,0 +1,39 @@
+/**
+ * How this process was started, taken when it starts: a restart must repeat it, whatever the app changes
+ * meanwhile. `process.execPath` has to be read early for another reason: Bun asks the system at the first
+ * use, and once the file is replaced the answer ends in " (deleted)".
+ */
+export interface ProcessFacts {
+  readonly execPath: string;
+  /** What the program was called as. */
+  readonly argv0: string;
+  /** Without the two entries that Bun puts in front. */
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Undefined when the directory was gone already. */
+  readonly cwd: string | undefined;
+}
+
+export const startFacts: ProcessFacts = {
+  execPath: process.execPath,
+  argv0: process.argv0,
+  args: process.argv.slice(2),
+  env: definedOf(process.env),
+  cwd: workingDirectory(),
+};
+
+function definedOf(env: NodeJS.ProcessEnv): Record<string, string> {
+  const entries = Object.entries(env);
+  return Object.fromEntries(
+    entries.filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
+}
+
+function workingDirectory(): string | undefined {
+  try {
+    return process.cwd();
+  } catch {
+    // Removed under us: then there is nothing to go back to.
+    return undefined;
+  }
+}

@@ -1,0 +1,61 @@
+/** What the two halves say to each other. Plain data; both halves come from one executable. */
+import type { LogLevel } from "../core/log.ts";
+import type { ErrorInfo, ReleaseInfo, UpdateEvent } from "../update/events.ts";
+import type { Verbosity } from "./stderr.ts";
+
+/** Wins over the region; undefined leaves it to the region. */
+export interface Overrides {
+  /** As update-mode.ts writes it. */
+  readonly mode?: string | undefined;
+  readonly intervalSeconds?: number | undefined;
+  /** "host:port" */
+  readonly bootstrap?: readonly string[] | undefined;
+}
+
+/** Unchecked texts of the environment, which wins over everything. */
+export interface Environment {
+  readonly bootstrap?: string | undefined;
+  readonly interval?: string | undefined;
+}
+
+export interface StartMessage {
+  readonly type: "start";
+  readonly execPath: string;
+  readonly verbosity: Verbosity;
+  readonly overrides: Overrides;
+  readonly environment: Environment;
+}
+
+export type Question = "check" | "apply";
+
+export type ToWorker =
+  | StartMessage
+  /** Answered by `self`; nothing is started. */
+  | { readonly type: "inspect"; readonly execPath: string }
+  | { readonly type: "ask"; readonly id: number; readonly question: Question }
+  | { readonly type: "restart-failed"; readonly reason: string }
+  /** Answered by `stopped`. */
+  | { readonly type: "stop" };
+
+/** The core of a verified executable. */
+export interface SelfInfo {
+  readonly version: string;
+  readonly sizeBytes: number;
+  /** 32 bytes. */
+  readonly hash: Uint8Array;
+  /** 64 bytes. */
+  readonly signature: Uint8Array;
+}
+
+export type FromWorker =
+  | { readonly type: "log"; readonly level: LogLevel; readonly text: string }
+  | { readonly type: "event"; readonly event: UpdateEvent }
+  | { readonly type: "answer"; readonly id: number; readonly release: ReleaseInfo | undefined }
+  | { readonly type: "refusal"; readonly id: number; readonly error: ErrorInfo }
+  | { readonly type: "self"; readonly self: SelfInfo }
+  | { readonly type: "unverified"; readonly error: ErrorInfo }
+  /** Updates cannot run in this process at all; the reason is on the log. */
+  | { readonly type: "off" }
+  /** Step 8: become the new version now. */
+  | { readonly type: "restart" }
+  | { readonly type: "stopped" };

@@ -1,0 +1,163 @@
+/**
+ * The Worker half, seen from the app's thread: started when asked, started again with back-off when it
+ * ends by itself. It never keeps the process alive, except while somebody awaits an answer.
+ */
+import type { ReleaseInfo } from "../update/events.ts";
+import { restartDelayMs } from "../update/backoff.ts";
+import { PatcherError } from "./error.ts";
+import type { FromWorker, Question, StartMessage, ToWorker } from "./protocol.ts";
+
+export interface WorkerLinkOptions {
+  readonly workerPath: string;
+  readonly start: StartMessage;
+  readonly onMessage: (message: FromWorker) => void;
+  /** It ended by itself and will be started again. */
+  readonly onCrash: (reason: string) => void;
+}
+
+interface Pending {
+  readonly resolve: (release: ReleaseInfo | undefined) => void;
+  readonly reject: (reason: PatcherError) => void;
+}
+
+/** After this long without a crash, the next one counts as the first. */
+const STABLE_MS = 600_000;
+/** Leaving the network takes a second or two; then the thread is ended. */
+const STOP_TIMEOUT_MS = 5_000;
+
+export class WorkerLink {
+  readonly #options: WorkerLinkOptions;
+  readonly #pending = new Map<number, Pending>();
+  #worker: Worker | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #stopped: (() => void) | undefined;
+  #isOver = false;
+  #nextId = 0;
+  #crashes = 0;
+  #startedMs = 0;
+
+  constructor(options: WorkerLinkOptions) {
+    this.#options = options;
+  }
+
+  /** Starts the Worker after `delayMs`, unless it runs or is about to. */
+  startAfter(delayMs: number): void {
+    if (this.#isOver || this.#worker !== undefined || this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#start();
+    }, delayMs);
+    this.#timer.unref();
+  }
+
+  /** Rejects with a PatcherError: UPDATE_FAILED, WORKER_LOST, STOPPED, INACTIVE. */
+  ask(question: Question): Promise<ReleaseInfo | undefined> {
+    if (this.#isOver) return Promise.reject(stopped());
+    this.#start();
+    const { promise, resolve, reject } = Promise.withResolvers<ReleaseInfo | undefined>();
+    const id = this.#nextId++;
+    this.#pending.set(id, { resolve, reject });
+    // Somebody awaits it: the process may not end before the answer is there.
+    this.#worker?.ref();
+    this.tell({ type: "ask", id, question });
+    return promise;
+  }
+
+  tell(message: ToWorker): void {
+    this.#worker?.postMessage(message);
+  }
+
+  /** Ends the Worker for good: in its own time first, by force when that takes too long. */
+  async stop(): Promise<void> {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    this.#rejectAll(stopped());
+    const worker = this.#worker;
+    if (worker === undefined) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#stopped = resolve;
+    const timer = setTimeout(resolve, STOP_TIMEOUT_MS);
+    worker.ref();
+    this.tell({ type: "stop" });
+    await promise;
+    clearTimeout(timer);
+    worker.terminate();
+  }
+
+  #start(): void {
+    if (this.#isOver || this.#worker !== undefined) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const worker = new Worker(this.#options.workerPath, { name: "rustpatcher" });
+    worker.unref();
+    this.#worker = worker;
+    this.#startedMs = performance.now();
+    let reason = "it ended";
+    worker.addEventListener("error", (event) => {
+      event.preventDefault();
+      reason = event.message;
+    });
+    worker.addEventListener("close", () => this.#closed(worker, reason));
+    worker.addEventListener("message", (event: MessageEvent<FromWorker>) => {
+      if (worker === this.#worker) this.#receive(event.data);
+    });
+    this.tell(this.#options.start);
+  }
+
+  #receive(message: FromWorker): void {
+    switch (message.type) {
+      case "answer":
+        return this.#settle(message.id)?.resolve(message.release);
+      case "refusal": {
+        const { code, message: text } = message.error;
+        const details = { blame: "local", updateCode: code } as const;
+        return this.#settle(message.id)?.reject(new PatcherError("UPDATE_FAILED", text, details));
+      }
+      case "stopped":
+        return this.#stopped?.();
+      case "off":
+        // Nothing will come of starting it again.
+        this.#isOver = true;
+        this.#rejectAll(
+          new PatcherError("INACTIVE", "updates cannot run in this process", { blame: "local" }),
+        );
+        this.#worker?.terminate();
+        return;
+      default:
+        this.#options.onMessage(message);
+    }
+  }
+
+  #settle(id: number): Pending | undefined {
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    if (this.#pending.size === 0) this.#worker?.unref();
+    return pending;
+  }
+
+  #closed(worker: Worker, reason: string): void {
+    if (worker !== this.#worker) return;
+    this.#worker = undefined;
+    this.#stopped?.();
+    if (this.#isOver) return;
+    this.#rejectAll(
+      new PatcherError("WORKER_LOST", `the updater ended unexpectedly: ${reason}`, {
+        blame: "bug",
+      }),
+    );
+    this.#crashes = performance.now() - this.#startedMs > STABLE_MS ? 1 : this.#crashes + 1;
+    this.startAfter(restartDelayMs(this.#crashes, Math.random()));
+    this.#options.onCrash(reason);
+  }
+
+  #rejectAll(reason: PatcherError): void {
+    const all = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { reject } of all) reject(reason);
+  }
+}
+
+function stopped(): PatcherError {
+  return new PatcherError("STOPPED", "the patcher was stopped", { blame: "usage" });
+}
