@@ -1,6 +1,6 @@
 import { CONNECTIONS_PER_HOST_MAX, CONNECTIONS_PER_LOOPBACK_MAX } from "../core/limits.ts";
 
-const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/i;
+const LOOPBACK = /^(::ffff:)?127(\.\d{1,3}){3}$|^::1$/i;
 
 export function isLoopback(host: string): boolean {
   return LOOPBACK.test(host);

@@ -1,0 +1,100 @@
+/** Releases of a made-up executable: real regions and signatures around bytes that never run. */
+import type { SecretSeed } from "../../src/core/brand.ts";
+import { concat } from "../../src/core/bytes.ts";
+import { publicKeyOf, sign } from "../../src/core/keys.ts";
+import { BLOCK_BYTES } from "../../src/core/limits.ts";
+import { signRecord, type VerifiedRecord } from "../../src/core/release-record.ts";
+import { memorySource } from "../../src/core/source.ts";
+import type { TargetName } from "../../src/core/target-key.ts";
+import { parseVersion } from "../../src/core/version.ts";
+import { checkTarget } from "../../src/core/target.ts";
+import { BlockTable } from "../../src/content/table.ts";
+import { coreMessage, hashWithoutCore } from "../../src/exe/core-hash.ts";
+import type { Extension } from "../../src/exe/extension.ts";
+import { encodeRegion } from "../../src/exe/full-region.ts";
+import { CORE_BYTES } from "../../src/exe/region.ts";
+import type { Holding } from "../../src/swarm/holdings.ts";
+
+export const APP: TargetName = { app: "hello", target: "linux-x64", channel: "stable" };
+
+export interface ReleaseOptions {
+  readonly version: string;
+  readonly name?: TargetName;
+  /** Blocks of the stream; the last one is 1,000 bytes short. */
+  readonly blocks?: number;
+  /** Decides every byte of the stream. */
+  readonly salt?: number;
+  readonly publishedS?: number;
+  readonly expiresS?: number;
+}
+
+export interface TestRelease extends Holding {
+  /** The whole file: stream with the region in it. */
+  readonly file: Uint8Array;
+  /** The canonical stream. */
+  readonly bytes: Uint8Array;
+}
+
+/** xorshift32, so that a stream is neither constant nor large in the source. */
+export function noise(sizeBytes: number, salt: number): Uint8Array {
+  const words = new Uint32Array(Math.ceil(sizeBytes / 4));
+  let state = (salt * 2_654_435_761 + 1) >>> 0 || 1;
+  for (let index = 0; index < words.length; index++) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    words[index] = state;
+  }
+  return new Uint8Array(words.buffer, 0, sizeBytes);
+}
+
+export function makeRelease(seed: SecretSeed, options: ReleaseOptions): TestRelease {
+  const { version, name = APP, blocks = 4, salt = 1, expiresS = 0 } = options;
+  const { publishedS = Math.floor(Date.now() / 1000) } = options;
+  const bytes = noise(blocks * BLOCK_BYTES - 1_000, salt);
+  const table = BlockTable.ofStream(memorySource(bytes));
+  const regionOffset = 4_242;
+  const record = signRecord(seed, {
+    app: name.app,
+    target: checkTarget(name.target),
+    channel: name.channel,
+    version: parseVersion(version),
+    lengthBytes: bytes.length,
+    regionOffset,
+    root: table.root,
+    publishedS,
+    expiresS,
+    from: undefined,
+  });
+  const region = signedRegion(seed, name, record, bytes, regionOffset);
+  const file = concat(bytes.subarray(0, regionOffset), region, bytes.subarray(regionOffset));
+  return { record, region, stream: memorySource(bytes), table, file, bytes };
+}
+
+function signedRegion(
+  seed: SecretSeed,
+  name: TargetName,
+  record: VerifiedRecord,
+  bytes: Uint8Array,
+  regionOffset: number,
+): Uint8Array {
+  const { version } = record.record;
+  const extension: Extension = {
+    app: name.app,
+    owner: publicKeyOf(seed),
+    target: checkTarget(name.target),
+    channel: name.channel,
+    mode: "now",
+    intervalSeconds: undefined,
+    bootstrap: [],
+    sharedSecret: undefined,
+    record: { bytes: record.bytes, signature: record.signature },
+  };
+  const unsigned = { hash: new Uint8Array(32), sizeBytes: 0, version, signature: record.signature };
+  const draft = encodeRegion(unsigned, extension);
+  const whole = concat(bytes.subarray(0, regionOffset), draft, bytes.subarray(regionOffset));
+  const hash = hashWithoutCore(memorySource(whole), regionOffset);
+  const sizeBytes = whole.length - CORE_BYTES;
+  const signature = sign(seed, coreMessage(version, hash, sizeBytes));
+  return encodeRegion({ hash, sizeBytes, version, signature }, extension);
+}

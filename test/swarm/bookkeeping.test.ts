@@ -1,0 +1,238 @@
+import { describe, expect, test } from "bun:test";
+import {
+  BANS_MAX,
+  CONNECTIONS_PER_HOST_MAX,
+  CONNECTIONS_PER_LOOPBACK_MAX,
+  FIRST_BYTE_TIMEOUT_MS,
+  PEERS_MAX,
+  PROGRESS_MIN_BYTES_PER_S,
+  PROGRESS_WINDOW_MS,
+} from "../../src/core/limits.ts";
+import { BlockPool } from "../../src/swarm/block-pool.ts";
+import { Deadline } from "../../src/swarm/deadline.ts";
+import { HostCounts } from "../../src/swarm/host-counts.ts";
+import { Peers } from "../../src/swarm/peers.ts";
+import { Progress } from "../../src/swarm/progress.ts";
+import { Repeater } from "../../src/swarm/repeater.ts";
+import { FakeClock } from "../helpers/clock.ts";
+
+describe("deadline", () => {
+  test("expires once, when its last move says, and moving it costs no timer", () => {
+    const clock = new FakeClock();
+    let expired = 0;
+    const deadline = new Deadline(clock, () => expired++);
+    deadline.set(100);
+    for (let turn = 0; turn < 50; turn++) {
+      clock.advance(10);
+      deadline.set(100);
+      expect(clock.pending).toBe(1);
+    }
+    clock.advance(99);
+    expect(expired).toBe(0);
+    clock.advance(1);
+    expect(expired).toBe(1);
+    clock.advance(1_000);
+    expect(expired).toBe(1);
+  });
+
+  test("can be moved nearer, and cleared", () => {
+    const clock = new FakeClock();
+    let expired = 0;
+    const deadline = new Deadline(clock, () => expired++);
+    deadline.set(60_000);
+    deadline.set(10);
+    clock.advance(10);
+    expect(expired).toBe(1);
+    deadline.set(10);
+    deadline.clear();
+    clock.advance(100_000);
+    expect(expired).toBe(1);
+    expect(clock.pending).toBe(0);
+  });
+});
+
+describe("progress", () => {
+  const world = (): { clock: FakeClock; stalls: string[]; progress: Progress } => {
+    const clock = new FakeClock();
+    const stalls: string[] = [];
+    return { clock, stalls, progress: new Progress(clock, (what) => stalls.push(what)) };
+  };
+
+  test("D3: no first byte within its time is a stall", () => {
+    const { clock, stalls, progress } = world();
+    progress.begin();
+    clock.advance(FIRST_BYTE_TIMEOUT_MS - 1);
+    expect(stalls).toEqual([]);
+    clock.advance(1);
+    expect(stalls).toEqual(["no answer in time"]);
+  });
+
+  test("D3: one byte a second never becomes an answer and is a stall", () => {
+    const { clock, stalls, progress } = world();
+    progress.begin();
+    for (let second = 0; second < 60 && stalls.length === 0; second++) {
+      progress.advance(1);
+      clock.advance(1_000);
+    }
+    expect(stalls).toEqual(["too slow"]);
+    expect(clock.monotonicMs()).toBeLessThanOrEqual(PROGRESS_WINDOW_MS);
+  });
+
+  test("the slowest rate allowed goes on for as long as it takes: no limit on the total", () => {
+    const { clock, stalls, progress } = world();
+    progress.begin();
+    const everyMs = 16_000;
+    for (let turn = 0; turn < 200; turn++) {
+      progress.advance((PROGRESS_MIN_BYTES_PER_S * everyMs) / 1000);
+      clock.advance(everyMs);
+    }
+    expect(stalls).toEqual([]);
+    progress.end();
+    expect(clock.pending).toBe(0);
+  });
+});
+
+describe("peers", () => {
+  const key = (number: number): Uint8Array => {
+    const bytes = new Uint8Array(32);
+    new DataView(bytes.buffer).setUint32(0, number);
+    return bytes;
+  };
+  const own = new Uint8Array(32).fill(0xee);
+
+  test("never us, never twice, never more than the cap; the worst goes first", () => {
+    const peers = new Peers(new FakeClock(), own);
+    peers.add(own, []);
+    expect(peers.next(new Set())).toBeUndefined();
+    for (let number = 0; number < PEERS_MAX; number++) peers.add(key(number), []);
+    peers.add(key(0), []);
+    const bad = key(7).toHex();
+    peers.failed(bad);
+    peers.add(key(1_000), []);
+    expect(peers.size).toBe(PEERS_MAX);
+    const seen = new Set<string>();
+    for (let peer = peers.next(seen); peer !== undefined; peer = peers.next(seen))
+      seen.add(peer.id);
+    expect(seen.has(bad)).toBe(false);
+    expect(seen.has(key(1_000).toHex())).toBe(true);
+  });
+
+  test("D6: who served comes first, who had nothing comes last, who failed waits ever longer", () => {
+    const clock = new FakeClock();
+    const peers = new Peers(clock, own);
+    const [good, fresh, lacking, failed] = [1, 2, 3, 4].map((number) => {
+      peers.add(key(number), []);
+      return key(number).toHex();
+    }) as [string, string, string, string];
+    peers.served(good);
+    peers.lacking(lacking);
+    peers.failed(failed);
+    clock.advance(5_000);
+    const order: string[] = [];
+    for (let peer = peers.next(new Set()); peer !== undefined; peer = peers.next(new Set(order))) {
+      order.push(peer.id);
+    }
+    expect(order).toEqual([good, fresh, lacking, failed]);
+    peers.failed(failed);
+    clock.advance(9_999);
+    expect(peers.next(new Set(order.slice(0, 3)))).toBeUndefined();
+    clock.advance(1);
+    expect(peers.next(new Set(order.slice(0, 3)))?.id).toBe(failed);
+  });
+
+  test("a liar does not come back under its key, and the list of liars is bounded", () => {
+    const peers = new Peers(new FakeClock(), own);
+    peers.add(key(1), []);
+    peers.ban(key(1).toHex());
+    peers.add(key(1), []);
+    expect(peers.next(new Set())).toBeUndefined();
+    for (let number = 2; number < BANS_MAX + 2; number++) peers.ban(key(number).toHex());
+    expect(peers.isBanned(key(1).toHex())).toBe(false);
+    expect(peers.isBanned(key(2).toHex())).toBe(true);
+  });
+});
+
+describe("block pool", () => {
+  test("every block is asked for once, lowest first, and again when an ask comes to nothing", () => {
+    const pool = new BlockPool<string>([5, 1, 3, 3]);
+    expect(pool.left).toBe(3);
+    const asks = [1, 3, 5].map((expected, id) => {
+      const index = pool.next("a", 0);
+      expect(index).toBe(expected);
+      const ask = { index: expected, who: "a", id, askedMs: 0 };
+      pool.asked(ask);
+      return ask;
+    });
+    expect(pool.next("b", 0)).toBeUndefined();
+    const [first, second, third] = asks;
+    if (first === undefined || second === undefined || third === undefined) throw new Error("asks");
+    pool.failed(second);
+    expect(pool.next("b", 0)).toBe(3);
+    expect(pool.done(first)).toEqual([]);
+    expect(pool.done(first)).toBeUndefined();
+    pool.failed(first);
+    expect(pool.left).toBe(1);
+  });
+
+  test("a block that is late is asked of one other; the faster one cancels the slower one", () => {
+    const pool = new BlockPool<string>([1]);
+    const slow = { index: 1, who: "slow", id: 0, askedMs: 0 };
+    expect(pool.next("slow", 0)).toBe(1);
+    pool.asked(slow);
+    expect(pool.next("fast", 1_999)).toBeUndefined();
+    expect(pool.next("slow", 2_000)).toBeUndefined();
+    expect(pool.next("fast", 2_000)).toBe(1);
+    const fast = { index: 1, who: "fast", id: 9, askedMs: 2_000 };
+    pool.asked(fast);
+    expect(pool.next("third", 9_000)).toBeUndefined();
+    expect(pool.done(fast)).toEqual([slow]);
+    expect(pool.done(slow)).toBeUndefined();
+    expect(pool.left).toBe(0);
+  });
+});
+
+test("one address has few places, this machine's own has more, and places come back", () => {
+  const hosts = new HostCounts();
+  const fill = (host: string): number => {
+    let count = 0;
+    while (hosts.tryAdd(host)) count++;
+    return count;
+  };
+  expect(fill("192.0.2.1")).toBe(CONNECTIONS_PER_HOST_MAX);
+  expect(fill("192.0.2.2")).toBe(CONNECTIONS_PER_HOST_MAX);
+  expect(fill("127.0.0.1")).toBe(CONNECTIONS_PER_LOOPBACK_MAX);
+  expect(fill("127.0.0.1.example.org")).toBe(CONNECTIONS_PER_HOST_MAX);
+  hosts.remove("192.0.2.1");
+  expect(fill("192.0.2.1")).toBe(1);
+});
+
+test("a repeater goes on after a failure, never overlaps, and stops", async () => {
+  const clock = new FakeClock();
+  let turns = 0;
+  let running = 0;
+  const repeater = new Repeater(
+    clock,
+    () => 1_000,
+    async () => {
+      turns++;
+      expect(++running).toBe(1);
+      await Promise.resolve();
+      running--;
+      throw new Error("this turn fails");
+    },
+  );
+  repeater.start();
+  const settle = async (): Promise<void> =>
+    void (await new Promise((resolve) => setImmediate(resolve)));
+  for (let turn = 1; turn <= 3; turn++) {
+    await settle();
+    expect(turns).toBe(turn);
+    clock.advance(1_000);
+  }
+  await settle();
+  repeater.stop();
+  clock.advance(100_000);
+  await settle();
+  expect(turns).toBe(4);
+  expect(clock.pending).toBe(0);
+});
