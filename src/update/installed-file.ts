@@ -4,9 +4,9 @@ import { compareVersions, type ParsedVersion } from "../core/version.ts";
 import { canonicalStream } from "../exe/canonical.ts";
 import { verifyExecutable, type VerifiedFull } from "../exe/verify-executable.ts";
 import { fileSource, openFile } from "../fs/file-source.ts";
+import type { Holding } from "../swarm/holdings.ts";
 import { UpdateError } from "./error.ts";
 import { isSameFile, type FileIdentity, type Installation } from "./installation.ts";
-import type { Holding } from "./release-source.ts";
 import type { VerifiedUpdate } from "./verify.ts";
 
 export class InstalledFile {

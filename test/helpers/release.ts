@@ -15,6 +15,45 @@ import { encodeRegion } from "../../src/exe/full-region.ts";
 import { CORE_BYTES } from "../../src/exe/region.ts";
 import type { Holding } from "../../src/swarm/holdings.ts";
 
+/** An x86-64 executable without segments: enough to pass for one, nothing that could run. */
+export const ELF_HEADER: Uint8Array = Uint8Array.from([
+  0x7f,
+  0x45,
+  0x4c,
+  0x46,
+  2,
+  1,
+  1,
+  0,
+  0,
+  0,
+  0,
+  0,
+  0,
+  0,
+  0,
+  0,
+  2,
+  0,
+  62,
+  0,
+  1,
+  0,
+  0,
+  0,
+  ...new Uint8Array(30),
+  56,
+  0,
+  0,
+  0,
+  0,
+  0,
+  0,
+  0,
+  0,
+  0,
+]);
+
 export const APP: TargetName = { app: "hello", target: "linux-x64", channel: "stable" };
 
 export interface ReleaseOptions {
@@ -24,6 +63,9 @@ export interface ReleaseOptions {
   readonly blocks?: number;
   /** Decides every byte of the stream. */
   readonly salt?: number;
+  /** Overwrites the first bytes, for instance with ELF_HEADER. */
+  readonly head?: Uint8Array;
+  readonly from?: string;
   readonly publishedS?: number;
   readonly expiresS?: number;
 }
@@ -52,6 +94,7 @@ export function makeRelease(seed: SecretSeed, options: ReleaseOptions): TestRele
   const { version, name = APP, blocks = 4, salt = 1, expiresS = 0 } = options;
   const { publishedS = Math.floor(Date.now() / 1000) } = options;
   const bytes = noise(blocks * BLOCK_BYTES - 1_000, salt);
+  if (options.head !== undefined) bytes.set(options.head);
   const table = BlockTable.ofStream(memorySource(bytes));
   const regionOffset = 4_242;
   const record = signRecord(seed, {
@@ -64,7 +107,7 @@ export function makeRelease(seed: SecretSeed, options: ReleaseOptions): TestRele
     root: table.root,
     publishedS,
     expiresS,
-    from: undefined,
+    from: options.from === undefined ? undefined : parseVersion(options.from),
   });
   const region = signedRegion(seed, name, record, bytes, regionOffset);
   const file = concat(bytes.subarray(0, regionOffset), region, bytes.subarray(regionOffset));

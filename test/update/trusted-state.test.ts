@@ -1,0 +1,146 @@
+import { expect, test } from "bun:test";
+import { generateSeed } from "../../src/core/keys.ts";
+import type { VerifiedRecord } from "../../src/core/release-record.ts";
+import { parseVersion } from "../../src/core/version.ts";
+import { TrustedState } from "../../src/update/trusted-state.ts";
+import { APP, makeRelease, type ReleaseOptions } from "../helpers/release.ts";
+
+const seed = generateSeed();
+const NOW_S = 1_800_000_000;
+const NOW_MS = NOW_S * 1000;
+
+function record(options: ReleaseOptions): VerifiedRecord {
+  return makeRelease(seed, { blocks: 1, publishedS: NOW_S - 1_000, ...options }).record;
+}
+
+const own = record({ version: "1.0.0", publishedS: NOW_S - 5_000 });
+const state = (): TrustedState => new TrustedState(own);
+
+/** The code of what `act` throws. */
+function refusal(act: () => unknown): string {
+  try {
+    act();
+  } catch (error) {
+    return String(Reflect.get(Object(error), "code"));
+  }
+  return "accepted";
+}
+
+test("learns a newer record and decides to install it", () => {
+  const trusted = state();
+  const newer = record({ version: "1.0.1" });
+  expect(trusted.learn(newer, NOW_MS)).toBe(true);
+  expect(trusted.learn(newer, NOW_MS)).toBe(false);
+  expect(trusted.newest).toBe(newer);
+  expect(trusted.decide(NOW_MS)?.record.version.text).toBe("1.0.1");
+});
+
+test("has nothing to install while the newest record is its own", () => {
+  expect(state().decide(NOW_MS)).toBeUndefined();
+});
+
+test.each([
+  ["app", { ...APP, app: "other" }],
+  ["target", { ...APP, target: "linux-arm64" }],
+  ["channel", { ...APP, channel: "beta" }],
+] as const)("refuses a valid record for another %s", (_field, name) => {
+  const trusted = state();
+  expect(refusal(() => trusted.learn(record({ version: "2.0.0", name }), NOW_MS))).toBe(
+    "WRONG_TARGET",
+  );
+  expect(trusted.newest).toBe(own);
+  // The same record with that one field repaired passes.
+  expect(refusal(() => trusted.learn(record({ version: "2.0.0" }), NOW_MS))).toBe("accepted");
+});
+
+test("refuses a record dated more than ten minutes ahead, and changes nothing by it", () => {
+  const trusted = state();
+  const early = record({ version: "2.0.0", publishedS: NOW_S + 601 });
+  expect(refusal(() => trusted.learn(early, NOW_MS))).toBe("FROM_FUTURE");
+  expect(trusted.newest).toBe(own);
+  // A real release that is dated before it is still accepted: the date was not taken as a floor.
+  expect(trusted.learn(record({ version: "1.0.1" }), NOW_MS)).toBe(true);
+  expect(trusted.learn(record({ version: "2.0.0", publishedS: NOW_S + 600 }), NOW_MS)).toBe(true);
+});
+
+test("refuses an older record after a newer one was seen", () => {
+  const trusted = state();
+  trusted.learn(record({ version: "1.2.0", publishedS: NOW_S - 10 }), NOW_MS);
+  const older = record({ version: "1.3.0", publishedS: NOW_S - 11 });
+  expect(refusal(() => trusted.learn(older, NOW_MS))).toBe("RECORD_STALE");
+  expect(trusted.decide(NOW_MS)?.record.version.text).toBe("1.2.0");
+  const repaired = record({ version: "1.3.0", publishedS: NOW_S - 9 });
+  expect(trusted.learn(repaired, NOW_MS)).toBe(true);
+});
+
+test("gives two records of one second the same order, whichever comes first", () => {
+  const low = record({ version: "1.0.1" });
+  const high = record({ version: "1.0.2" });
+  for (const order of [
+    [low, high],
+    [high, low],
+  ]) {
+    const trusted = state();
+    for (const each of order) refusal(() => trusted.learn(each, NOW_MS));
+    expect(trusted.newest.record.version.text).toBe("1.0.2");
+  }
+});
+
+test("refuses a newer record with a version below one that was seen", () => {
+  const trusted = state();
+  trusted.learn(record({ version: "1.2.0", publishedS: NOW_S - 10 }), NOW_MS);
+  const lower = record({ version: "1.1.0", publishedS: NOW_S - 5 });
+  expect(refusal(() => trusted.learn(lower, NOW_MS))).toBe("VERSION_BELOW_FLOOR");
+  const repaired = record({ version: "1.2.1", publishedS: NOW_S - 5 });
+  expect(refusal(() => trusted.learn(repaired, NOW_MS))).toBe("accepted");
+});
+
+test("does not fall below a version that was installed but never announced", () => {
+  const trusted = state();
+  trusted.markInstalled(parseVersion("3.0.0"));
+  expect(refusal(() => trusted.learn(record({ version: "2.0.0" }), NOW_MS))).toBe(
+    "VERSION_BELOW_FLOOR",
+  );
+});
+
+test("does not install what is installed already, although another runs", () => {
+  const trusted = state();
+  trusted.learn(record({ version: "1.0.1" }), NOW_MS);
+  trusted.markInstalled(parseVersion("1.0.1"));
+  expect(trusted.decide(NOW_MS)).toBeUndefined();
+});
+
+test("does not install an expired release, and does until then", () => {
+  const trusted = state();
+  trusted.learn(record({ version: "1.0.1", expiresS: NOW_S }), NOW_MS);
+  expect(refusal(() => trusted.decide(NOW_MS))).toBe("EXPIRED");
+  expect(trusted.decide(NOW_MS - 1)?.record.version.text).toBe("1.0.1");
+});
+
+test("does not jump over the version that a release asks for", () => {
+  const trusted = state();
+  trusted.learn(record({ version: "2.0.0", from: "1.5.0" }), NOW_MS);
+  expect(refusal(() => trusted.decide(NOW_MS))).toBe("BRIDGE_REQUIRED");
+  trusted.markInstalled(parseVersion("1.5.0"));
+  expect(trusted.decide(NOW_MS)?.record.version.text).toBe("2.0.0");
+});
+
+test("does not install a release again that could not be started", () => {
+  const trusted = state();
+  const bad = record({ version: "1.0.1" });
+  trusted.learn(bad, NOW_MS);
+  trusted.refuse(bad.record.root);
+  expect(refusal(() => trusted.decide(NOW_MS))).toBe("REFUSED");
+  trusted.learn(record({ version: "1.0.2", salt: 2, publishedS: NOW_S - 5 }), NOW_MS);
+  expect(trusted.decide(NOW_MS)?.record.version.text).toBe("1.0.2");
+});
+
+test("remembers a bounded number of refused releases, the latest ones", () => {
+  const trusted = state();
+  const roots = Array.from(
+    { length: 20 },
+    (_, salt) => record({ version: "1.0.1", salt }).record.root,
+  );
+  for (const root of roots) trusted.refuse(root);
+  expect(trusted.refused).toEqual(roots.slice(4).map((root) => root.toHex()));
+});
