@@ -202,6 +202,23 @@ describe("equal to sodium-native", () => {
       }
     }));
 
+  test("secretstream: a counter that wraps brings a new key, at every length around a block", () =>
+    compare(150, (b) => {
+      const state = b.random.bytes(52);
+      state.fill(0xff, 32, 36);
+      if (b.random.chance(30)) state[32] = 0xfe;
+      const push = b.preset(state);
+      const pull = b.preset(state);
+      const tag = b.data(1);
+      for (let i = 0; i < 3; i++) {
+        // Around the length from which vectors are used, and around their stride.
+        const length = b.random.int(0, 3) * 256 + b.random.int(0, 300);
+        const cipher = b.data(length + SS_BYTES);
+        b.call(`${STREAM}_push`, push, cipher, b.data(length), null, b.random.int(0, 3));
+        b.call(`${STREAM}_pull`, pull, b.data(length), tag, cipher, null);
+      }
+    }));
+
   test("sodium_increment carries, and sodium_memzero", () =>
     compare(60, (b) => {
       const ones = b.random.int(0, 12);

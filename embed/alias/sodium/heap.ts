@@ -31,6 +31,8 @@ interface Libsodium {
   readonly _crypto_generichash_update: Call;
   readonly _crypto_hash_sha512: Call;
   readonly _crypto_kx_seed_keypair: Call;
+  readonly _crypto_onetimeauth: Call;
+  readonly _crypto_onetimeauth_verify: Call;
   readonly _crypto_scalarmult: Call;
   readonly _crypto_scalarmult_base: Call;
   readonly _crypto_scalarmult_ed25519_noclamp: Call;

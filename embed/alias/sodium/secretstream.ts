@@ -12,6 +12,7 @@ import {
 } from "./constants.ts";
 import { begin, put, room, take, wipe } from "./heap.ts";
 import { fillRandom } from "./memory.ts";
+import { fastPull, fastPush } from "./secretstream-fast.ts";
 
 const NAME = "crypto_secretstream_xchacha20poly1305";
 
@@ -71,6 +72,7 @@ export function crypto_secretstream_xchacha20poly1305_push(
   demand(cipher.byteLength === length + ABYTES, `c must be 'm.byteLength + ${NAME}_ABYTES' bytes`);
   const associated = optional(ad, "ad");
   const adLength = associated?.byteLength ?? 0;
+  if (adLength === 0 && fastPush(stateBytes, cipher, message, tag)) return cipher.byteLength;
 
   const libsodium = begin(STATEBYTES + cipher.byteLength + adLength, 3);
   const statePointer = put(libsodium, stateBytes);
@@ -121,6 +123,11 @@ export function crypto_secretstream_xchacha20poly1305_pull(
   demand(message.byteLength === length, `m must be 'c.byteLength - ${NAME}_ABYTES' bytes`);
   const associated = optional(ad, "ad");
   const adLength = associated?.byteLength ?? 0;
+  if (adLength === 0) {
+    const done = fastPull(stateBytes, message, tagByte, cipher);
+    if (done === "forged") throw new AliasError("FAILED", "pull failed");
+    if (done === "done") return length;
+  }
 
   const libsodium = begin(STATEBYTES + 1 + cipher.byteLength + adLength, 4);
   const statePointer = put(libsodium, stateBytes);
