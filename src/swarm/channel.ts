@@ -52,9 +52,10 @@ export class Channel {
     return this.#isClosed || this.#stream.write(frame);
   }
 
-  /** Sends what is under way, then closes. The caller keeps a deadline for it. */
-  finish(): void {
-    if (!this.#isClosed) this.#stream.end();
+  /** Closes when what was sent has arrived. The caller keeps a deadline for it. */
+  async finish(): Promise<void> {
+    await this.#stream.flush();
+    this.close(new SwarmError("CLOSED", "the conversation is over", { blame: "local" }));
   }
 
   close(reason: SwarmError): void {

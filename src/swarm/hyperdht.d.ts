@@ -108,6 +108,8 @@ declare module "@hyperswarm/dht" {
     readonly rawStream: RawStream;
     /** Resolves true when the handshake is done, false when the stream closed before. Never rejects. */
     readonly opened: Promise<boolean>;
+    /** Resolves true when all that was written has arrived, false when the stream closed before. */
+    flush(): Promise<boolean>;
     /** Destroys the stream after `ms` without a byte received; 0 turns it off. */
     setTimeout(ms: number): void;
     /** Sends an empty frame after `ms` without a byte sent; 0 turns it off. */

@@ -123,10 +123,11 @@ export class ProviderSession {
     const { scope, clock, newest } = this.#context;
     const minute = unixMinute(clock.nowMs());
     if (!isAuthCurrent(scope.owner, message.auth, minute)) {
-      // Our minute, so that a client with a wrong clock can come again; it still has the same deadline.
+      // Our minute, so that a client with a wrong clock can come again. The same deadline goes on.
       this.#state = "denied";
       this.#channel.send(encodeProviderMessage({ type: "denied", minute }));
-      return this.#channel.finish();
+      void this.#channel.finish();
+      return;
     }
     const { handshakeHash } = this.#stream;
     if (handshakeHash === null) throw violation("a message before the handshake");

@@ -67,7 +67,7 @@ export class RemoteProvider {
     // Whether anybody awaits these or not, a lost connection is not an unhandled error.
     this.#opened.promise.catch(() => undefined);
     this.#deadline = new Deadline(clock, () =>
-      this.close(timeout(this.#isOpen ? "it does not hang up" : "no welcome")),
+      this.close(timeout(this.#isOpen ? "our last words did not arrive" : "no welcome")),
     );
     this.#progress = new Progress(clock, (what) => this.close(timeout(what)));
     this.#channel = new Channel(stream, {
@@ -133,10 +133,10 @@ export class RemoteProvider {
     this.#channel.send(encodeClientMessage({ type: "cancel", id }));
   }
 
-  /** Closes once what was sent is on its way. */
+  /** Closes when what was sent has arrived, or soon. */
   finish(): void {
-    this.#channel.finish();
     this.#deadline.set(FINISH_TIMEOUT_MS);
+    void this.#channel.finish();
   }
 
   close(reason: SwarmError): void {

@@ -19,7 +19,6 @@ import {
   type ProviderMessage,
 } from "../../src/swarm/messages.ts";
 import { NewestRecord } from "../../src/swarm/newest-record.ts";
-import { loadHyperDHT } from "../../src/swarm/node.ts";
 import { Peers } from "../../src/swarm/peers.ts";
 import { Provider } from "../../src/swarm/provider.ts";
 import type { SwarmScope } from "../../src/swarm/scope.ts";
@@ -72,7 +71,7 @@ export class SwarmWorld {
   /** A provider without announcements, to be reached by its key. */
   async provider(
     holdings: readonly Holding[],
-    { clock = systemClock, scope = this.scope }: { clock?: Clock; scope?: SwarmScope } = {},
+    { clock = systemClock, scope = this.scope }: PeerOptions = {},
   ): Promise<TestProvider> {
     const dht = await this.net.createNode();
     const peers = new Peers(clock, dht.defaultKeyPair.publicKey);
@@ -99,7 +98,7 @@ export class SwarmWorld {
   /** A getter that knows exactly the peers it is given. */
   async getter(
     providers: readonly Uint8Array[],
-    { clock = systemClock, scope = this.scope }: { clock?: Clock; scope?: SwarmScope } = {},
+    { clock = systemClock, scope = this.scope }: PeerOptions = {},
   ): Promise<TestGetter> {
     const dht = await this.net.createNode();
     const peers = new Peers(clock, dht.defaultKeyPair.publicKey);
@@ -130,10 +129,13 @@ export class SwarmWorld {
   /** A stranger's connection to a provider, on which anything can be said. */
   async rawClient(publicKey: Uint8Array, scope: SwarmScope = this.scope): Promise<RawClient> {
     const dht = await this.net.createNode();
-    const { keyPair } = await loadHyperDHT();
-    // Each connection is another stranger.
-    return openRawClient(dht, publicKey, keyPair.call(undefined), scope);
+    return openRawClient(dht, publicKey, dht.defaultKeyPair, scope);
   }
+}
+
+export interface PeerOptions {
+  readonly clock?: Clock;
+  readonly scope?: SwarmScope;
 }
 
 export interface TestProvider {
@@ -155,17 +157,21 @@ export interface TestGetter {
   fetch(record: VerifiedRecord, options?: Partial<FetchOptions>): Promise<Uint8Array>;
 }
 
-const WAIT_MS = 5_000;
+const WAIT_MS = 4_000;
 
 /** Rejects instead of waiting for ever. */
-export function within<T>(work: Promise<T>, what: string, waitMs = WAIT_MS): Promise<T> {
+export function within<T>(work: Promise<T>, what: string, waitMs: number = WAIT_MS): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => reject(new Error(`waited too long: ${what}`)), waitMs);
   return Promise.race([work, promise]).finally(() => clearTimeout(timer));
 }
 
 /** Resolves when `holds` does, looking often. */
-export async function until(holds: () => boolean, what: string, waitMs = WAIT_MS): Promise<void> {
+export async function until(
+  holds: () => boolean,
+  what: string,
+  waitMs: number = WAIT_MS,
+): Promise<void> {
   const startMs = performance.now();
   while (!holds()) {
     if (performance.now() - startMs > waitMs) throw new Error(`waited too long: ${what}`);
@@ -217,15 +223,13 @@ export class RawClient {
   }
 
   /** The next frame of this type, past or to come. */
-  async answer<T extends ProviderMessage["type"]>(
-    type: T,
-  ): Promise<Extract<ProviderMessage, { type: T }>> {
-    const find = (): ProviderMessage | undefined =>
-      this.frames.find((frame) => frame.type === type);
-    await until(() => find() !== undefined || this.isClosed, type);
-    const frame = find();
+  async answer<T extends ProviderMessage["type"]>(type: T): Promise<ProviderMessage & { type: T }> {
+    const isWanted = (frame: ProviderMessage): frame is ProviderMessage & { type: T } =>
+      frame.type === type;
+    await until(() => this.frames.some(isWanted) || this.isClosed, type);
+    const frame = this.frames.find(isWanted);
     if (frame === undefined) throw new Error(`dropped instead of ${type}`);
-    return frame as Extract<ProviderMessage, { type: T }>;
+    return frame;
   }
 
   /** Says hello and waits for the welcome. */
