@@ -73,10 +73,13 @@ declare module "@hyperswarm/dht" {
     to: Address;
   }
 
-  /** dht-rpc's socket layer; only the reply guard touches it. */
+  /** dht-rpc's socket layer. */
   export interface Io {
     inflight: PendingRequest[];
-    firewalled: boolean;
+    /** Null before it is bound. */
+    readonly serverSocket: { address(): Address } | null;
+    /** The watcher of interface addresses, which keeps the process alive. */
+    readonly networkInterfaces: { destroy(): Promise<void> };
     onmessage(socket: object, buffer: Buffer, from: Address): void;
   }
 

@@ -54,6 +54,8 @@ export async function createNode(options: NodeOptions): Promise<HyperDHT> {
     await node.bind();
   } catch (cause) {
     await node.destroy({ force: true }).catch(() => undefined);
+    // dht-rpc gives up its own clean-up when there are no sockets to close, and leaves this running.
+    await node.io.networkInterfaces.destroy();
     throw cause;
   }
   return node;

@@ -22,11 +22,14 @@ const HEADER_BYTES = 10;
 /** From here on a compact-encoding uint is a prefix, and what follows is not where we read it. */
 const FIRST_LONG_UINT = 0xfd;
 
+/** What the guard needs of dht-rpc's socket layer. */
+export type GuardedIo = Pick<Io, "inflight" | "onmessage">;
+
 /**
  * Installs the guard on a node's socket layer. Must be called in the tick the node is constructed in:
  * dht-rpc takes hold of `onmessage` one microtask later, when it binds its sockets.
  */
-export function guardReplies(io: Io): void {
+export function guardReplies(io: GuardedIo): void {
   const accept = io.onmessage.bind(io);
   io.onmessage = (socket: object, buffer: Buffer, from: Address): void => {
     if (buffer[0] === RESPONSE_ID && !isAwaited(io, buffer, from)) return;
@@ -34,7 +37,7 @@ export function guardReplies(io: Io): void {
   };
 }
 
-function isAwaited(io: Io, buffer: Buffer, from: Address): boolean {
+function isAwaited(io: GuardedIo, buffer: Buffer, from: Address): boolean {
   if (buffer.byteLength < HEADER_BYTES) return false;
   const flags = buffer[FLAGS_OFFSET];
   if (flags === undefined || flags >= FIRST_LONG_UINT) return false;

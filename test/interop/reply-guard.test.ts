@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type HyperDHT from "@hyperswarm/dht";
 import type { Address, Io } from "@hyperswarm/dht";
-import { guardReplies } from "../../src/swarm/reply-guard.ts";
+import { type GuardedIo, guardReplies } from "../../src/swarm/reply-guard.ts";
 import { createNode, loadHyperDHT } from "../../src/swarm/node.ts";
 
 const FRIEND: Address = { host: "127.0.0.1", port: 1000 };
@@ -13,14 +13,13 @@ function reply(tid: number, flags: readonly number[] = [0]): Buffer {
 }
 
 /** A guarded socket layer with requests 7 and 0x1234 in flight to FRIEND; collects what gets through. */
-function guarded(): { io: Io; passed: Buffer[] } {
+function guarded(): { io: GuardedIo; passed: Buffer[] } {
   const passed: Buffer[] = [];
-  const io: Io = {
+  const io: GuardedIo = {
     inflight: [
       { tid: 7, to: FRIEND },
       { tid: 0x1234, to: FRIEND },
     ],
-    firewalled: false,
     onmessage: (_socket, buffer) => passed.push(buffer),
   };
   guardReplies(io);
