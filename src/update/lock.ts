@@ -11,6 +11,7 @@ import { closeSync, constants, openSync } from "node:fs";
 import { isErrno } from "../fs/temporary-file.ts";
 import { UpdateError } from "./error.ts";
 
+/** Held until it is released, or until nobody refers to it any more. */
 export interface Lock {
   /** Lets go; a second call does nothing. */
   release(): void;
@@ -29,6 +30,8 @@ export function tryLock(path: string): Lock | undefined {
     const held = new Database(path);
     database = held;
     held.run("PRAGMA busy_timeout = 0");
+    // Else a journal file comes with the lock, and stays behind when the holder is killed.
+    held.run("PRAGMA journal_mode = MEMORY");
     held.run("BEGIN EXCLUSIVE");
     return { release: () => held.close() };
   } catch (cause) {

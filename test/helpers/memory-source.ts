@@ -1,0 +1,73 @@
+/** A swarm of one process: releases in memory, given out as the real one does, liars included. */
+import { SwarmError } from "../../src/swarm/error.ts";
+import type { Holding } from "../../src/swarm/holdings.ts";
+import type { ReleaseSource } from "../../src/update/release-source.ts";
+import type { VerifiedRecord } from "../../src/core/release-record.ts";
+import type { TestRelease } from "./release.ts";
+
+type FetchArguments = Parameters<ReleaseSource["fetch"]>;
+
+export class MemorySource implements ReleaseSource {
+  /** What discover finds. */
+  newest: VerifiedRecord | undefined;
+  readonly served: Holding[] = [];
+  /** Versions that were asked for, one entry each time. */
+  readonly fetches: string[] = [];
+  /** Blocks handed out in all. */
+  blocks = 0;
+  discoveries = 0;
+  /** Regions offered before the right one, one after the other, as by different peers. */
+  wrongRegions: Uint8Array[] = [];
+  /** Called before each block; may throw or wait. */
+  beforeBlock: () => void | Promise<void> = () => undefined;
+  discoverError: Error | undefined;
+  readonly #releases = new Map<string, TestRelease>();
+
+  /** Has a release from now on, and finds its record. */
+  publish(release: TestRelease): void {
+    this.#releases.set(release.table.root.toHex(), release);
+    this.newest = release.record;
+  }
+
+  serve(holding: Holding): void {
+    this.served.push(holding);
+  }
+
+  async discover(): Promise<VerifiedRecord | undefined> {
+    this.discoveries++;
+    if (this.discoverError !== undefined) throw this.discoverError;
+    return this.newest;
+  }
+
+  async fetch(...[{ record }, options]: FetchArguments): ReturnType<ReleaseSource["fetch"]> {
+    this.fetches.push(record.version.text);
+    const release = this.#releases.get(record.root.toHex());
+    if (release === undefined) {
+      throw new SwarmError("NO_PROVIDER", "nobody has it", { blame: "local" });
+    }
+    const region = this.#accepted(release, options.checkRegion);
+    const { table, bytes } = release;
+    for (const index of options.missing(table)) {
+      await this.beforeBlock();
+      if (options.signal?.aborted === true) {
+        throw new SwarmError("STOPPED", "stopped", { blame: "local" });
+      }
+      const { offset, sizeBytes } = table.blockRange(index);
+      await options.onBlock(index, bytes.slice(offset, offset + sizeBytes));
+      this.blocks++;
+    }
+    return { region, table };
+  }
+
+  #accepted(release: TestRelease, checkRegion: (region: Uint8Array) => void): Uint8Array {
+    for (const region of [...this.wrongRegions, release.region]) {
+      try {
+        checkRegion(region);
+        return region;
+      } catch {
+        // Its peer is dropped; another one is asked.
+      }
+    }
+    throw new SwarmError("NO_PROVIDER", "nobody has a good region", { blame: "local" });
+  }
+}
