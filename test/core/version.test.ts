@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { compareVersions, parseVersion, tryParseVersion } from "../../src/core/version.ts";
 
 describe("spelling (B6)", () => {
