@@ -273,7 +273,8 @@ export class Bbr implements CongestionController {
         this.recovery = "active";
         this.isConserving = true;
         this.nextRound = sample.deliveredTotal;
-        this.cwnd = sample.inflight + sample.acked;
+        // Not below MIN_CWND: with a handful in flight a single slot would leave the repair to time-outs.
+        this.cwnd = Math.max(sample.inflight + sample.acked, MIN_CWND);
         return true;
       case "leaving":
         this.recovery = "none";

@@ -187,10 +187,11 @@ export class Flight {
 
   /** Bookkeeping of a packet that arrived, once per packet. */
   private acknowledge(packet: Packet, nowMs: number): void {
+    const rttMs = nowMs - packet.sentAt;
+    // Of a packet given up for lost it was the ACK that was lost: when this one comes says nothing (Karn).
+    const isTimed = packet.sends === 1 && packet.state === "inflight";
     if (packet.state === "inflight") this.sent.remove(packet);
     else this.lost.remove(packet);
-    const rttMs = nowMs - packet.sentAt;
-    const isTimed = packet.sends === 1;
     // The latest-sent packet of an ACK waited least for it: its time is the path's.
     if (isTimed && (this.ackRttMs < 0 || rttMs < this.ackRttMs)) this.ackRttMs = rttMs;
     this.rack.onAcked(packet, rttMs);

@@ -4,6 +4,7 @@
  */
 import { type Clock, systemClock } from "../core/clock.ts";
 import { UdxError } from "./error.ts";
+import { forbidFragments, requestRecvBuffer } from "./socket-options.ts";
 
 /** Datagram, port, host, datagram, port, host, … */
 export type DatagramBatch = readonly (Uint8Array | number | string)[];
@@ -12,6 +13,8 @@ export interface UdpHandle {
   readonly port: number;
   /** File descriptor, where there is one. */
   readonly fd: number | undefined;
+  /** Whether the kernel sends no fragments: only then can a path MTU be searched for. */
+  readonly isUnfragmented: boolean;
   /**
    * Hands datagrams to the kernel without blocking; returns how many it took. A short count means "try the
    * rest again", and an error may be about an earlier datagram: Bun reports ICMP errors this way.
@@ -80,9 +83,12 @@ export const bunRuntime: Runtime = {
     if (socket instanceof Promise) {
       throw new UdxError("ENOTSUP", `binding ${options.host} did not finish synchronously`);
     }
+    const fd = "fd" in socket && typeof socket.fd === "number" ? socket.fd : undefined;
+    if (fd !== undefined) requestRecvBuffer(fd);
     return {
       port: socket.port,
-      fd: "fd" in socket && typeof socket.fd === "number" ? socket.fd : undefined,
+      fd,
+      isUnfragmented: fd !== undefined && forbidFragments(fd, options.host.includes(":") ? 6 : 4),
       sendMany: (batch) => socket.sendMany(batch),
       setTTL: (ttl) => void socket.setTTL(ttl),
       addMembership: (group, address) => void socket.addMembership(group, address),

@@ -19,5 +19,9 @@ export function isSackBlockValid(
   lowest: number,
   sndNxt: number,
 ): boolean {
-  return seqDiff(end, start) > 0 && seqDiff(start, lowest) >= 0 && seqDiff(sndNxt, end) >= 0;
+  // Distances from one point: pairwise comparisons modulo 2^32 are not transitive, and a block half the
+  // number space long would pass them.
+  const from = seqDiff(start, lowest);
+  const to = seqDiff(end, lowest);
+  return from >= 0 && from < to && to <= seqDiff(sndNxt, lowest);
 }

@@ -48,9 +48,6 @@ interface SocketCalls {
 
 let calls: SocketCalls | null | undefined;
 
-/** False where this platform or this build of Bun has no foreign calls. */
-export const canTuneSockets: boolean = process.platform in NUMBERS;
-
 /** Asks for the largest of RECV_BUFFER_SIZES the kernel allows; ignores a refusal. */
 export function requestRecvBuffer(fd: number): void {
   const system = load();

@@ -9,13 +9,7 @@ import { usageError } from "./error.ts";
 import { familyOf, isIP, isPort, normalizeHost } from "./ip.ts";
 import { Outbox } from "./outbox.ts";
 import type { UdpEvents, UdpHandle } from "./runtime.ts";
-import {
-  canTuneSockets,
-  forbidFragments,
-  getBufferSize,
-  requestRecvBuffer,
-  setBufferSize,
-} from "./socket-options.ts";
+import { getBufferSize, setBufferSize } from "./socket-options.ts";
 import type { UDXStream } from "./stream.ts";
 import type { TurnTask } from "./turn.ts";
 import type { UDX } from "./udx.ts";
@@ -60,8 +54,6 @@ export class UDXSocket extends EventEmitter<SocketEvents> implements Outlet, Tur
   readonly packetsDroppedByKernel = 0;
   /** TurnTask */
   isMarked = false;
-  /** Whether the kernel sends no fragments: only then can a path MTU be searched for. */
-  isUnfragmented = false;
 
   private readonly ipv6Only: boolean;
   private readonly reuseAddress: boolean;
@@ -97,6 +89,11 @@ export class UDXSocket extends EventEmitter<SocketEvents> implements Outlet, Tur
 
   get busy(): boolean {
     return this.streams.size > 0;
+  }
+
+  /** Whether a path MTU may be searched for through this socket. */
+  get isUnfragmented(): boolean {
+    return this.handle?.isUnfragmented ?? false;
   }
 
   /** Outlet */
@@ -288,10 +285,6 @@ export class UDXSocket extends EventEmitter<SocketEvents> implements Outlet, Tur
     this.bindHost = host;
     this.bindFamily = family;
     this.bindPort = this.handle.port;
-    if (canTuneSockets && this.handle.fd !== undefined) {
-      requestRecvBuffer(this.handle.fd);
-      this.isUnfragmented = forbidFragments(this.handle.fd, family);
-    }
   }
 
   private active(): UdpHandle {

@@ -216,6 +216,8 @@ export class UDXStream extends Duplex<StreamEvents> {
     }
     const changing = this.whenRemoteChanged();
     this.changing = changing;
+    // Whoever does not wait for the change must not crash when the stream ends first.
+    changing.catch(() => undefined);
     socket.addStream(this);
     this.endpoint.changeRemote(remote);
     return changing;

@@ -54,6 +54,8 @@ export class Network {
     drop: () => false,
   };
   nowMs = 1000;
+  /** What sockets bound from now on say about fragments. */
+  isUnfragmented = false;
   sent = 0;
   dropped = 0;
   /** Datagrams the bottleneck holds at most at once so far, bytes. */
@@ -133,6 +135,7 @@ export class Network {
     return {
       port,
       fd: undefined,
+      isUnfragmented: this.isUnfragmented,
       sendMany: (batch) => this.sendMany(options.host, port, batch),
       setTTL: () => undefined,
       addMembership: () => undefined,
@@ -147,7 +150,8 @@ export class Network {
     for (let i = 0; i < batch.length; i += 3) {
       const datagram = batch[i];
       if (typeof datagram !== "object") throw new Error("a batch is datagram, port, host");
-      this.transmit(Buffer.from(datagram), host, port, `${batch[i + 2]}:${batch[i + 1]}`);
+      const to = `${String(batch[i + 2])}:${String(batch[i + 1])}`;
+      this.transmit(Buffer.from(datagram), host, port, to);
     }
     return batch.length / 3;
   }

@@ -9,7 +9,7 @@ import { Network } from "./network.ts";
 
 /** What happened to a stream so far. */
 export interface Watch {
-  readonly stream: UDXStream;
+  stream: UDXStream;
   readonly socket: UDXSocket;
   readonly udx: UDX;
   readonly chunks: Buffer[];

@@ -1,0 +1,92 @@
+import { expect, test } from "bun:test";
+import * as fc from "fast-check";
+import { RECV_WINDOW_MAX, REORDER_LIMIT } from "../../src/udx/constants.ts";
+import { readU32 } from "../../src/udx/header.ts";
+import { RecvBuffer } from "../../src/udx/recv-buffer.ts";
+import { SACK_BLOCK_SIZE, SACK_MAX_BLOCKS } from "../../src/udx/sack.ts";
+import { seqDiff } from "../../src/udx/seq.ts";
+
+const ONE = Buffer.from("x");
+
+function blocks(buffer: RecvBuffer, next: number): [number, number][] {
+  const bytes = Buffer.alloc(SACK_MAX_BLOCKS * SACK_BLOCK_SIZE);
+  const size = buffer.encodeSack(bytes, 0, next);
+  const found: [number, number][] = [];
+  for (let at = 0; at < size; at += 8) found.push([readU32(bytes, at), readU32(bytes, at + 4)]);
+  return found;
+}
+
+test("gives packets back in order, each once, across the wrap of the sequence number", () => {
+  const starts = fc.constantFrom(0, 5, -5, 0x7fff_fff0, -0x8000_0000);
+  const order = fc.shuffledSubarray(Array.from({ length: 200 }, (_, i) => i + 1));
+  fc.assert(
+    fc.property(starts, order, (start, distances) => {
+      const buffer = new RecvBuffer();
+      for (const distance of distances) {
+        const seq = (start + distance) | 0;
+        expect(buffer.accepts(seq, start, 4)).toBe(true);
+        const payload = Buffer.alloc(4);
+        payload.writeUInt32LE(distance);
+        buffer.put(seq, start, payload);
+        expect(buffer.accepts(seq, start, 4)).toBe(false);
+      }
+      for (let distance = 0; distance <= 200; distance++) {
+        const payload = buffer.take((start + distance) | 0);
+        expect(payload?.readUInt32LE()).toBe(distances.includes(distance) ? distance : undefined);
+      }
+      expect(buffer.count).toBe(0);
+      expect(buffer.bytes).toBe(0);
+    }),
+  );
+});
+
+test("lists exactly the runs it holds", () => {
+  fc.assert(
+    fc.property(fc.uniqueArray(fc.integer({ min: 1, max: 90 }), { maxLength: 80 }), (held) => {
+      const next = -40;
+      const buffer = new RecvBuffer();
+      for (const distance of held) buffer.put((next + distance) | 0, next, ONE);
+      const listed = blocks(buffer, next).flatMap(([start, end]) =>
+        Array.from({ length: seqDiff(end, start) }, (_, i) => seqDiff(start + i, next)),
+      );
+      expect(listed).toEqual(held.toSorted((a, b) => a - b));
+    }),
+  );
+});
+
+test("a list without room for all runs goes on where the last one stopped", () => {
+  const buffer = new RecvBuffer();
+  const runs = 2 * SACK_MAX_BLOCKS + 20;
+  for (let i = 1; i <= runs; i++) buffer.put(2 * i, 0, ONE);
+  const first = blocks(buffer, 0);
+  const second = blocks(buffer, 0);
+  const third = blocks(buffer, 0);
+  expect([first.length, second.length, third.length]).toEqual([50, 50, 20]);
+  const all = [...first, ...second, ...third].map(([start]) => start);
+  expect(all).toEqual(Array.from({ length: runs }, (_, i) => 2 * i + 2));
+  expect(blocks(buffer, 0)).toEqual(first);
+});
+
+test("one forged packet far ahead is refused instead of allocating for it", () => {
+  const buffer = new RecvBuffer();
+  expect(buffer.accepts(REORDER_LIMIT - 1, 0, 1)).toBe(true);
+  expect(buffer.accepts(REORDER_LIMIT, 0, 1)).toBe(false);
+  expect(buffer.accepts(1_000_000, 0, 1)).toBe(false);
+});
+
+test("holds no more bytes than the window, but always takes the next in line", () => {
+  const buffer = new RecvBuffer();
+  const payload = Buffer.alloc(1400);
+  let seq = 1;
+  while (buffer.accepts(seq, 0, payload.length)) buffer.put(seq++, 0, payload);
+  expect(buffer.bytes).toBeLessThanOrEqual(RECV_WINDOW_MAX);
+  expect(seq).toBeGreaterThan(1000);
+  expect(buffer.accepts(0, 0, payload.length)).toBe(true);
+});
+
+test("empty packets are not free: a flood of them meets the same cap", () => {
+  const buffer = new RecvBuffer();
+  let seq = 1;
+  while (seq < REORDER_LIMIT && buffer.accepts(seq, 0, 0)) buffer.put(seq++, 0, Buffer.alloc(0));
+  expect(buffer.bytes).toBeGreaterThanOrEqual(buffer.count * 64);
+});
