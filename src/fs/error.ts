@@ -13,3 +13,8 @@ export type FsErrorCode =
   | "OWNER_LOST";
 
 export class FsError extends RustpatcherError<FsErrorCode> {}
+
+/** True for an error of the operating system with this name, such as "ENOENT". */
+export function isErrno(error: unknown, code: string): boolean {
+  return error instanceof Error && Reflect.get(error, "code") === code;
+}

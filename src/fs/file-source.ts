@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { checkRange, type ByteSource } from "../core/source.ts";
-import { FsError } from "./error.ts";
+import { FsError, isErrno } from "./error.ts";
 
 /**
  * An open file as a ByteSource; the size is the one at this call. What `read` returns is overwritten by
@@ -40,6 +40,13 @@ export function openFile(path: string): number {
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (cause) {
+    if (isErrno(cause, "ENOENT")) {
+      throw new FsError("NOT_A_FILE", `there is no file at ${path}`, {
+        blame: "usage",
+        cause,
+        path,
+      });
+    }
     throw new FsError("IO_FAILED", `${path} cannot be opened`, { blame: "local", cause, path });
   }
   if (!fstatSync(fd).isFile()) {

@@ -61,7 +61,7 @@ export function checkReplaceable(path: string): { readonly path: string; readonl
     real = realpathSync(path);
     stats = statSync(real);
   } catch (cause) {
-    throw new FsError("NOT_A_FILE", `${path} cannot be found`, { blame: "usage", cause, path });
+    throw new FsError("NOT_A_FILE", `there is no file at ${path}`, { blame: "usage", cause, path });
   }
   if (!stats.isFile()) {
     throw new FsError("NOT_A_FILE", `${path} is not a file`, { blame: "usage", path });

@@ -12,7 +12,7 @@ import {
   type Stats,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { FsError } from "./error.ts";
+import { FsError, isErrno } from "./error.ts";
 
 /** Two in a row never collide by chance; the rest is for somebody who creates names ahead of us. */
 const TRIES_MAX = 8;
@@ -111,8 +111,4 @@ export function syncDirectory(directory: string): void {
   } finally {
     closeSync(fd);
   }
-}
-
-export function isErrno(error: unknown, code: string): boolean {
-  return error instanceof Error && Reflect.get(error, "code") === code;
 }

@@ -4,9 +4,9 @@ import type { SecretSeed } from "../core/brand.ts";
 import { toAscii, utf8 } from "../core/bytes.ts";
 import { checkPublicKey, keyText, parseSeed, publicKeyOf } from "../core/keys.ts";
 import { KEY_FILE_MAX_BYTES } from "../core/limits.ts";
+import { FsError, isErrno } from "../fs/error.ts";
 import { withFile } from "../fs/file-source.ts";
-import { isErrno, writeAll } from "../fs/temporary-file.ts";
-import { FsError } from "../fs/error.ts";
+import { writeAll } from "../fs/temporary-file.ts";
 import { ReleaseError } from "./error.ts";
 
 const OTHERS = 0o077;

@@ -20,7 +20,8 @@ import {
 import { basename, dirname, join } from "node:path";
 import type { ByteSource } from "../core/source.ts";
 import { fileSource } from "../fs/file-source.ts";
-import { isErrno, temporaryPath } from "../fs/temporary-file.ts";
+import { isErrno } from "../fs/error.ts";
+import { temporaryPath } from "../fs/temporary-file.ts";
 import { UpdateError } from "./error.ts";
 
 /** What tells two files apart, whatever they are called. */

@@ -8,7 +8,7 @@
  */
 import { Database } from "bun:sqlite";
 import { closeSync, constants, openSync } from "node:fs";
-import { isErrno } from "../fs/temporary-file.ts";
+import { isErrno } from "../fs/error.ts";
 import { UpdateError } from "./error.ts";
 
 /** Held until it is released, or until nobody refers to it any more. */

@@ -26,7 +26,8 @@ import { decodeCbor, encodeCbor, type CborValue } from "../core/cbor.ts";
 import { Fields } from "../core/fields.ts";
 import { RECORD_MAX_BYTES, REFUSED_ROOTS_MAX, STATE_FILE_MAX_BYTES } from "../core/limits.ts";
 import { verifyRecord, type VerifiedRecord } from "../core/release-record.ts";
-import { createBeside, discard, isErrno, syncDirectory, writeAll } from "../fs/temporary-file.ts";
+import { isErrno } from "../fs/error.ts";
+import { createBeside, discard, syncDirectory, writeAll } from "../fs/temporary-file.ts";
 import { UpdateError } from "./error.ts";
 import type { TrustedState } from "./trusted-state.ts";
 
