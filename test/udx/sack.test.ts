@@ -18,8 +18,15 @@ test("refuses a block half the number space long, which three pairwise compariso
   expect(isSackBlockValid(0x4000_0000, 0xa000_0000 | 0, 5, 6)).toBe(false);
   const anything = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
   fc.assert(
-    fc.property(anything, anything, anything, fc.integer({ min: 0, max: 5000 }), (s, e, una, out) => {
-      if (isSackBlockValid(s, e, una, (una + out) | 0)) expect((e - s) | 0).toBeLessThanOrEqual(out);
-    }),
+    fc.property(
+      anything,
+      anything,
+      anything,
+      fc.integer({ min: 0, max: 5000 }),
+      (s, e, una, out) => {
+        if (isSackBlockValid(s, e, una, (una + out) | 0))
+          expect((e - s) | 0).toBeLessThanOrEqual(out);
+      },
+    ),
   );
 });
