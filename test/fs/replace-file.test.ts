@@ -16,13 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { utf8 } from "../../src/core/bytes.ts";
 import { checkReplaceable, replaceFile } from "../../src/fs/replace-file.ts";
-import {
-  createBeside,
-  discard,
-  isTemporaryOf,
-  keepOwnership,
-  writeAll,
-} from "../../src/fs/temporary-file.ts";
+import { createBeside, discard, isTemporaryOf, writeAll } from "../../src/fs/temporary-file.ts";
 
 let directory = "";
 let path = "";
