@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { asContentRoot, asSignature } from "../../src/core/brand.ts";
 import { concat, fromHex, toHex } from "../../src/core/bytes.ts";
 import {

@@ -1,0 +1,120 @@
+/**
+ * A provider that can be programmed to lie, over the real transport. Left alone it is honest, so that a
+ * test changes one thing and nothing else.
+ */
+import type HyperDHT from "@hyperswarm/dht";
+import type { KeyPair, SecretStream } from "@hyperswarm/dht";
+import { asSignature } from "../../src/core/brand.ts";
+import { toHex } from "../../src/core/bytes.ts";
+import type { SignedRecord } from "../../src/exe/extension.ts";
+import { bindingOf } from "../../src/swarm/auth.ts";
+import { Holdings, type Holding } from "../../src/swarm/holdings.ts";
+import {
+  decodeClientMessage,
+  encodeProviderMessage,
+  type ClientMessage,
+  type ProviderMessage,
+  type Request,
+} from "../../src/swarm/messages.ts";
+import type { SwarmScope } from "../../src/swarm/scope.ts";
+
+export interface Conversation {
+  readonly stream: SecretStream;
+  /** How many blocks this client has asked for, this one included. */
+  readonly blocks: number;
+  say(message: ProviderMessage): void;
+  sayRaw(frame: Uint8Array): void;
+  hangUp(): void;
+  /** What an honest provider would say to this request. */
+  honestly(request: Request): ProviderMessage;
+}
+
+export interface Behaviour {
+  /** The record in the welcome; default: that of the holding. */
+  readonly record?: SignedRecord;
+  /** True: handled; false or undefined: answered honestly. */
+  onMessage?(message: ClientMessage, talk: Conversation): boolean | void | Promise<boolean>;
+}
+
+export interface EvilProvider {
+  readonly publicKey: Uint8Array;
+  readonly id: string;
+  /** What clients sent, hellos excluded. */
+  readonly heard: ClientMessage[];
+  /** Connections that said hello. */
+  visits(): number;
+  close(): Promise<void>;
+}
+
+export async function evilProvider(
+  dht: HyperDHT,
+  keyPair: KeyPair,
+  scope: SwarmScope,
+  holding: Holding,
+  behaviour: Behaviour = {},
+): Promise<EvilProvider> {
+  const holdings = new Holdings();
+  holdings.add(holding);
+  const heard: ClientMessage[] = [];
+  let visits = 0;
+
+  const serve = (stream: SecretStream): void => {
+    let blocks = 0;
+    const say = (message: ProviderMessage): void =>
+      void stream.write(encodeProviderMessage(message));
+    const honestly = (request: Request): ProviderMessage => {
+      const answer = holdings.answer(request);
+      const { type, id } = request;
+      return typeof answer === "string"
+        ? { type: "error", id, reason: answer }
+        : { type, id, bytes: answer };
+    };
+    const welcome = (auth: Uint8Array): void => {
+      const { handshakeHash } = stream;
+      if (handshakeHash === null) throw new Error("no handshake");
+      visits++;
+      const binding = bindingOf("provider", scope, auth, handshakeHash);
+      say({ type: "welcome", binding, record: behaviour.record ?? holding.record });
+    };
+    stream.on("error", () => undefined);
+    stream.on("data", (frame) => {
+      const message = decodeClientMessage(frame);
+      if (message.type === "hello") return welcome(message.auth);
+      heard.push(message);
+      if (message.type === "block") blocks++;
+      const talk: Conversation = {
+        stream,
+        blocks,
+        say,
+        sayRaw: (bytes) => void stream.write(bytes),
+        hangUp: () => stream.destroy(),
+        honestly,
+      };
+      void Promise.resolve(behaviour.onMessage?.(message, talk)).then((isHandled) => {
+        const isRequest = "id" in message && message.type !== "cancel";
+        if (isHandled !== true && isRequest) say(honestly(message));
+        return undefined;
+      });
+    });
+  };
+  const server = dht.createServer(serve);
+  await server.listen(keyPair);
+  return {
+    publicKey: keyPair.publicKey,
+    id: toHex(keyPair.publicKey),
+    heard,
+    visits: () => visits,
+    close: () => server.close(),
+  };
+}
+
+/** The same bytes with one bit of the last byte turned. */
+export function bent(bytes: Uint8Array): Uint8Array {
+  const out = Uint8Array.from(bytes);
+  out[out.length - 1] = (out.at(-1) ?? 0) ^ 1;
+  return out;
+}
+
+export function bentSignature({ bytes, signature }: SignedRecord): SignedRecord {
+  return { bytes, signature: asSignature(bent(signature)) };
+}
