@@ -35,6 +35,7 @@ export const build: Command = command({
       minify: args.minify === true,
       bytecode: args.bytecode === true,
       seed: args.sign === true ? readOwnerKey(args) : undefined,
+      directory: process.cwd(),
       publishedS: Math.floor(systemClock.nowMs() / 1000),
     });
     const { path, target, version, signed } = built;

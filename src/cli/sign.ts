@@ -27,6 +27,7 @@ export const sign: Command = command({
       seed: readOwnerKey(args),
       settings: settingsFrom(args),
       force: args.force === true,
+      directory: process.cwd(),
       publishedS: Math.floor(systemClock.nowMs() / 1000),
     });
     for (const warning of warnings) complain(warning);

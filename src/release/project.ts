@@ -18,8 +18,9 @@ export type Json = Readonly<Record<string, unknown>>;
  * The nearest package.json at or above the first of `directories` that has one.
  * @throws {ReleaseError} CONFIG_INVALID
  */
-export function findProject(...directories: readonly string[]): Project | undefined {
+export function findProject(...directories: readonly (string | undefined)[]): Project | undefined {
   for (const directory of directories) {
+    if (directory === undefined) continue;
     for (let at = resolve(directory); ; at = dirname(at)) {
       const path = join(at, "package.json");
       if (existsSync(path)) return { path, settings: parseSettings(path, readJson(path)) };

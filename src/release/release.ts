@@ -29,6 +29,8 @@ export interface BuildOptions {
   readonly outfile?: string | undefined;
   /** Win over the nearest package.json. */
   readonly settings?: Settings;
+  /** Where to look for a package.json when there is none at or above the entry. */
+  readonly directory?: string;
   readonly minify?: boolean;
   readonly bytecode?: boolean;
   /** Undefined: reserve only; the executable is signed later or elsewhere. */
@@ -51,7 +53,7 @@ export interface BuiltExecutable {
  */
 export async function buildRelease(options: BuildOptions): Promise<BuiltExecutable> {
   const { entry, seed, publishedS, minify = false, bytecode = false } = options;
-  const project = findProject(dirname(resolve(entry)), process.cwd());
+  const project = findProject(dirname(resolve(entry)), options.directory);
   const settings = firstOf(options.settings, project?.settings);
   const signer = seed === undefined ? undefined : publicKeyOf(seed);
   const owner = ownerOf(settings) ?? signer;

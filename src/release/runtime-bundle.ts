@@ -6,7 +6,7 @@
  *   worker.js           Worker half: HyperDHT, cryptography, content, update
  *   region.bin          the blank region
  *
- * The pack step adds the command line and the build API.
+ * The pack step adds the command line, the build API and HyperDHT for Bun.
  */
 import type { BunPlugin } from "bun";
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
@@ -28,6 +28,7 @@ export const RUNTIME_ENTRIES: Readonly<Record<string, string>> = {
 export const TOOL_ENTRIES: Readonly<Record<string, string>> = {
   "cli.js": "src/cli/main.ts",
   "build.js": "src/build.ts",
+  "hyperdht.js": "src/hyperdht.ts",
 };
 
 /** Lends `use` a directory with the runtime scripts; made afresh in a checkout, and removed afterwards. */

@@ -41,6 +41,8 @@ export interface SignOptions {
   readonly seed: SecretSeed;
   /** Win over the region, which wins over the nearest package.json. */
   readonly settings?: Settings;
+  /** Where to look for a package.json when there is none at or above the executable. */
+  readonly directory?: string;
   /** Hands the executable to this key although it names or was signed by another owner. */
   readonly force?: boolean;
   /** Date of the release. */
@@ -84,7 +86,7 @@ function signFull(
   owner: PublicKey,
 ): void {
   const before = decodeRegion(draft.source.read(offset, sizeBytes));
-  const project = findProject(dirname(resolve(path)), process.cwd());
+  const project = findProject(dirname(resolve(path)), options.directory);
   const region = before.extension && settingsOf(before.extension, before.core.version);
   const settings = firstOf(options.settings, region, project?.settings);
   const named = ownerOf(settings);
