@@ -55,8 +55,8 @@ export const BANS_MAX: number = 1024;
 export const DISCOVER_TIMEOUT_MS: number = 60_000;
 /** Attempts on one content root before it has to wait for the back-off. */
 export const TRIES_PER_ROOT_MAX: number = 3;
-/** Digests of refused records that are remembered, 32 bytes each. */
-export const RECORDS_SEEN_MAX: number = 1024;
+/** Digests of records with a wrong signature that are remembered. */
+export const FORGERIES_MAX: number = 1024;
 /** Error answers to one client before it is dropped: an honest one asks for nothing that is not there. */
 export const ERROR_ANSWERS_MAX: number = 16;
 /** From the first packet to a peer to its handshake, hole punching included. */

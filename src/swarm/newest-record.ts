@@ -7,7 +7,7 @@ import type { Signature } from "../core/brand.ts";
 import { equal } from "../core/bytes.ts";
 import type { Clock } from "../core/clock.ts";
 import { sha256 } from "../core/hash.ts";
-import { RECORD_FUTURE_MAX_S, RECORDS_SEEN_MAX } from "../core/limits.ts";
+import { RECORD_FUTURE_MAX_S, FORGERIES_MAX } from "../core/limits.ts";
 import {
   decodeRecord,
   verifyRecord,
@@ -40,7 +40,7 @@ export class NewestRecord {
    * Digests of claims (bytes and signature: a bad signature must not spoil the bytes) that did not verify,
    * oldest first. The same forgery costs one verification, however often it is sent.
    */
-  readonly #refused = new Set<string>();
+  readonly #forgeries = new Set<string>();
   /** How many signatures were verified. */
   verifications = 0;
 
@@ -64,24 +64,30 @@ export class NewestRecord {
   offer(claim: ClaimedRecord): Offered {
     const current = this.#current;
     if (current !== undefined && equal(claim.bytes, current.bytes)) return "known";
-    const digest = sha256(claim.bytes, claim.signature).toHex();
-    if (this.#refused.has(digest)) return "refused";
-    try {
-      // Nothing is trusted yet: reading first only spares the signatures that could not matter.
-      const record = decodeRecord(claim.bytes);
-      if (!this.#isOurs(record) || (claim.seq ?? record.publishedS) !== record.publishedS) {
-        return this.#refuse(digest);
-      }
-      if (current !== undefined && !isAbove(record, claim.bytes, current)) return "older";
-      if (record.publishedS > this.#clock.nowMs() / 1000 + RECORD_FUTURE_MAX_S) return "early";
-      this.verifications++;
-      this.#current = verifyRecord(this.#scope.owner, claim.bytes, claim.signature);
-    } catch {
-      // Whatever is wrong with a stranger's bytes: the reason is of no use to anybody.
-      return this.#refuse(digest);
-    }
-    this.#onNewer(this.#current);
+    const record = tryDecode(claim.bytes);
+    // Nothing is trusted yet: reading first only spares the signatures that could not matter.
+    if (record === undefined || !this.#isOurs(record)) return "refused";
+    // Not remembered: the same bytes are genuine when somebody else sends them under their own seq.
+    if ((claim.seq ?? record.publishedS) !== record.publishedS) return "refused";
+    if (current !== undefined && !isAbove(record, claim.bytes, current)) return "older";
+    if (record.publishedS > this.#clock.nowMs() / 1000 + RECORD_FUTURE_MAX_S) return "early";
+    const verified = this.#verify(claim);
+    if (verified === undefined) return "refused";
+    this.#current = verified;
+    this.#onNewer(verified);
     return "newer";
+  }
+
+  #verify({ bytes, signature }: ClaimedRecord): VerifiedRecord | undefined {
+    const digest = sha256(bytes, signature).toHex();
+    if (this.#forgeries.has(digest)) return undefined;
+    this.verifications++;
+    try {
+      return verifyRecord(this.#scope.owner, bytes, signature);
+    } catch {
+      this.#remember(digest);
+      return undefined;
+    }
   }
 
   #isOurs(record: ReleaseRecord): boolean {
@@ -91,13 +97,21 @@ export class NewestRecord {
     );
   }
 
-  #refuse(digest: string): "refused" {
-    if (this.#refused.size >= RECORDS_SEEN_MAX) {
-      const [oldest] = this.#refused;
-      if (oldest !== undefined) this.#refused.delete(oldest);
+  #remember(digest: string): void {
+    const [oldest] = this.#forgeries;
+    if (this.#forgeries.size >= FORGERIES_MAX && oldest !== undefined) {
+      this.#forgeries.delete(oldest);
     }
-    this.#refused.add(digest);
-    return "refused";
+    this.#forgeries.add(digest);
+  }
+}
+
+/** Whatever is wrong with a stranger's bytes: the reason is of no use to anybody. */
+function tryDecode(bytes: Uint8Array): ReleaseRecord | undefined {
+  try {
+    return decodeRecord(bytes);
+  } catch {
+    return undefined;
   }
 }
 
