@@ -49,6 +49,8 @@ export const IDLE_TIMEOUT_MS: number = 60_000;
 export const REQUESTS_IN_FLIGHT_MAX: number = 16;
 /** Peers remembered and taken from one lookup. */
 export const PEERS_MAX: number = 50;
+/** Keys of copies that a publisher counts. */
+export const COPIES_MAX: number = 100_000;
 /** Keys of liars that are remembered. */
 export const BANS_MAX: number = 1024;
 /** One look for the newest record, above the deadlines of its parts. */

@@ -9,3 +9,19 @@ import { REGION_BYTES } from "./region.ts";
 export function canonicalStream(source: ByteSource, regionOffset: number): ByteSource {
   return without(source, regionOffset, REGION_BYTES);
 }
+
+/**
+ * Bytes of the canonical stream at their places in the executable: those before the region, those behind
+ * it. Shares memory with `bytes`.
+ */
+export function aroundRegion(
+  streamOffset: number,
+  bytes: Uint8Array,
+  regionOffset: number,
+): readonly { readonly offset: number; readonly bytes: Uint8Array }[] {
+  const before = Math.max(0, Math.min(bytes.length, regionOffset - streamOffset));
+  return [
+    { offset: streamOffset, bytes: bytes.subarray(0, before) },
+    { offset: streamOffset + before + REGION_BYTES, bytes: bytes.subarray(before) },
+  ];
+}

@@ -15,6 +15,10 @@ export type ReleaseErrorCode =
   | "CONFIG_MISSING"
   | "COMPILE_FAILED"
   /** macOS: patching breaks the code signature. */
-  | "TARGET_UNSUPPORTED";
+  | "TARGET_UNSUPPORTED"
+  /** Signed, but not in a way that anybody would take it from us: no record, expired, dated in the future. */
+  | "NOT_PUBLISHABLE"
+  /** Nobody who was asked knows a release that could be installed. */
+  | "NO_RELEASE";
 
 export class ReleaseError extends RustpatcherError<ReleaseErrorCode> {}

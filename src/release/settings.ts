@@ -131,7 +131,7 @@ function checkBootstrap(address: string): string {
   throw invalid(`"${address.slice(0, 40)}" is not a bootstrap address: write host:port`);
 }
 
-function checkSharedSecret(text: string | undefined): Uint8Array | undefined {
+export function checkSharedSecret(text: string | undefined): Uint8Array | undefined {
   if (text === undefined) return undefined;
   const secret = tryDecodeZ32(text);
   if (secret?.length === SECRET_BYTES) return secret;

@@ -1,12 +1,13 @@
 /** One swarm: finds out what is newest, gets it, and gives what we have to others. */
 import type HyperDHT from "@hyperswarm/dht";
-import type { ContentRoot, PublicKey } from "../core/brand.ts";
+import type { PublicKey } from "../core/brand.ts";
 import { unixMinute, type Clock } from "../core/clock.ts";
 import { DHT_TIMEOUT_MS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { VerifiedRecord } from "../core/release-record.ts";
 import { targetPublicKey } from "../core/target-key.ts";
 import { isLoopbackOnly, type Bootstrap } from "./bootstrap.ts";
+import type { Copies } from "./copies.ts";
 import { exchangeRecord } from "./dht-record.ts";
 import { Dialer } from "./dialer.ts";
 import type { FetchOptions } from "./download.ts";
@@ -17,7 +18,7 @@ import { Holdings, type Holding } from "./holdings.ts";
 import type { Manifest } from "./manifest.ts";
 import { NewestRecord } from "./newest-record.ts";
 import { createNode } from "./node.ts";
-import { Peers } from "./peers.ts";
+import { Peers, type Peer } from "./peers.ts";
 import { Provider } from "./provider.ts";
 import { jittered, Repeater } from "./repeater.ts";
 import type { SwarmScope } from "./scope.ts";
@@ -31,8 +32,8 @@ export interface SwarmOptions extends SwarmScope {
   readonly newest?: VerifiedRecord | undefined;
   /** Each verified record that is newer than the one before. */
   readonly onRecord?: (record: VerifiedRecord) => void;
-  /** A copy says that it has fetched all of a root: for people to see, nothing rests on it. */
-  readonly onCopy?: (key: Uint8Array, root: ContentRoot) => void;
+  /** Whoever counts copies asks the peers it meets as well whether they hold the newest release. */
+  readonly copies?: Copies;
   /** Bytes sent to others, as they go. */
   readonly onServed?: (sizeBytes: number) => void;
   /** Discovers by itself, about this often. Absent: only when asked to. */
@@ -65,7 +66,7 @@ export class Swarm {
   #announcedMinute = -1;
 
   private constructor(options: SwarmOptions, dht: HyperDHT) {
-    const { clock, onRecord, onCopy, onServed, intervalMs } = options;
+    const { clock, onRecord, copies, onServed, intervalMs } = options;
     this.#options = options;
     this.#dht = dht;
     this.#targetKey = targetPublicKey(options.owner, options.name);
@@ -76,7 +77,7 @@ export class Swarm {
     this.#provider = new Provider({
       ...shared,
       holdings: this.#holdings,
-      ...(onCopy === undefined ? {} : { onDone: onCopy }),
+      onDone: (key, root) => copies?.add("fetched", key, root),
       ...(onServed === undefined ? {} : { onServed }),
     });
     this.#repeaters = [
@@ -192,10 +193,23 @@ export class Swarm {
       const peer = this.#peers.next(asked);
       if (peer === undefined) break;
       asked.add(peer.id);
-      // Both records were exchanged when the dial is over; a peer that fails was judged there.
-      talks.push(this.#dialer.dial(peer).then((provider) => provider.finish()));
+      talks.push(this.#talk(peer));
     }
     await Promise.allSettled(talks);
+  }
+
+  /** Both records were exchanged when the dial is over; a peer that fails was judged there. */
+  async #talk(peer: Peer): Promise<void> {
+    const provider = await this.#dialer.dial(peer);
+    const { copies } = this.#options;
+    const root = this.#newest.current?.record.root;
+    try {
+      if (copies === undefined || root === undefined) return;
+      await provider.request({ type: "region", root }).bytes;
+      copies.add("holding", peer.publicKey, root);
+    } finally {
+      provider.finish();
+    }
   }
 
   #findPeers(): Promise<void> {

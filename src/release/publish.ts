@@ -1,0 +1,146 @@
+/** Serving a signed executable without running it. */
+import { closeSync } from "node:fs";
+import type { Clock } from "../core/clock.ts";
+import { RECORD_FUTURE_MAX_S } from "../core/limits.ts";
+import type { Log } from "../core/log.ts";
+import type { ReleaseRecord } from "../core/release-record.ts";
+import { canonicalStream } from "../exe/canonical.ts";
+import { verifyExecutable, type VerifiedFull } from "../exe/verify-executable.ts";
+import { fileSource, openFile } from "../fs/file-source.ts";
+import { bootstrapFrom } from "../swarm/bootstrap.ts";
+import { Copies } from "../swarm/copies.ts";
+import { Swarm } from "../swarm/swarm.ts";
+import { ReleaseError } from "./error.ts";
+
+export interface PublishProgress {
+  readonly version: string;
+  readonly target: string;
+  /** Sent to others so far. */
+  readonly servedBytes: number;
+  /** Copies that say they have this release. */
+  readonly copies: number;
+  /** Clients connected now. */
+  readonly connections: number;
+}
+
+export interface PublishOptions {
+  readonly path: string;
+  /** "host:port,…"; wins over what the executable says. */
+  readonly bootstrap: string | undefined;
+  /** Ends when so many copies have it. */
+  readonly untilCopies: number | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** At the start and then about every second in which something has changed. */
+  readonly onProgress: (progress: PublishProgress) => void;
+  /** Ends it; that is no error. */
+  readonly signal: AbortSignal;
+}
+
+const LOOK_EVERY_MS = 1_000;
+/** How often the DHT is refreshed, and peers are asked what they hold. */
+const INTERVAL_MS = 10_000;
+
+/**
+ * Resolves when stopped or when enough copies have it.
+ * @throws {ReleaseError} NOT_PUBLISHABLE @throws {ExeError} @throws {FsError}
+ * @throws {SwarmError} BOOTSTRAP_INVALID
+ */
+export async function publishExecutable(options: PublishOptions): Promise<PublishProgress> {
+  const { path, clock, log, onProgress, untilCopies = Infinity, signal } = options;
+  // Served from this descriptor: a file that is put in its place meanwhile is not what was verified.
+  const fd = openFile(path);
+  try {
+    const source = fileSource(fd);
+    const own = publishable(verifyExecutable(source), clock);
+    const { owner, extension, record, region, table, offset } = own;
+    const copies = new Copies(table.root);
+    let servedBytes = 0;
+    const swarm = await Swarm.start({
+      owner,
+      name: extension,
+      sharedSecret: extension.sharedSecret,
+      bootstrap: bootstrapFrom(options.bootstrap, extension.bootstrap),
+      clock,
+      log,
+      newest: record,
+      onRecord: (newer) =>
+        log("warn", `the swarm has a newer release: ${newer.record.version.text}`),
+      copies,
+      onServed: (sizeBytes) => (servedBytes += sizeBytes),
+      intervalMs: INTERVAL_MS,
+    });
+    const progress = (): PublishProgress => ({
+      version: record.record.version.text,
+      target: record.record.target,
+      servedBytes,
+      copies: copies.count,
+      connections: swarm.connections,
+    });
+    try {
+      swarm.serve({ record, region, table, stream: canonicalStream(source, offset) });
+      await watch(progress, (now) => now.copies >= untilCopies, onProgress, signal);
+      return progress();
+    } finally {
+      await swarm.destroy();
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Tells about each change until `isDone` or the signal. */
+async function watch(
+  progress: () => PublishProgress,
+  isDone: (now: PublishProgress) => boolean,
+  onProgress: (now: PublishProgress) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  let told = "";
+  while (!signal.aborted) {
+    const now = progress();
+    const text = JSON.stringify(now);
+    if (text !== told) onProgress(now);
+    told = text;
+    if (isDone(now)) return;
+    await pause(LOOK_EVERY_MS, signal);
+  }
+}
+
+/** A timer that keeps the process alive, as a command that serves has to be. */
+export function pause(delayMs: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, delayMs);
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  return promise.finally(() => clearTimeout(timer));
+}
+
+function publishable(own: ReturnType<typeof verifyExecutable>, clock: Clock): VerifiedFull {
+  if (own.kind === "core")
+    throw refused("it carries no release record: sign it with `rustpatcher sign`");
+  const nowS = clock.nowMs() / 1000;
+  const { publishedS, expiresS } = own.record.record;
+  if (isExpired(own.record.record, nowS)) {
+    throw refused(`it expired ${date(expiresS)}: sign it again`);
+  }
+  if (publishedS > nowS + RECORD_FUTURE_MAX_S) {
+    throw refused(
+      `it is dated ${date(publishedS)}: check the clock of this machine and of the one that signed it`,
+    );
+  }
+  return own;
+}
+
+export function isExpired({ expiresS }: ReleaseRecord, nowS: number): boolean {
+  return expiresS !== 0 && expiresS <= nowS;
+}
+
+function date(seconds: number): string {
+  return new Date(seconds * 1000).toISOString();
+}
+
+function refused(reason: string): ReleaseError {
+  return new ReleaseError("NOT_PUBLISHABLE", `no copy would take this executable: ${reason}`, {
+    blame: "artifact",
+  });
+}
