@@ -9,6 +9,9 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   sign: async () => (await import("./sign.ts")).sign,
   verify: async () => (await import("./verify.ts")).verify,
   inspect: async () => (await import("./inspect.ts")).inspect,
+  publish: async () => (await import("./publish.ts")).publish,
+  fetch: async () => (await import("./fetch.ts")).fetchNewest,
+  dht: async () => (await import("./dht.ts")).dht,
 };
 
 export const ROOT_COMMAND: Command = command({

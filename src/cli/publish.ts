@@ -1,0 +1,56 @@
+import { systemClock } from "../core/clock.ts";
+import { publishExecutable, type PublishProgress } from "../release/publish.ts";
+import { command, type Command } from "./command.ts";
+import { usage } from "./error.ts";
+import {
+  amount,
+  BOOTSTRAP_ARGUMENT,
+  bootstrapText,
+  tryWholeNumber,
+  untilStopped,
+  warnings,
+} from "./serving.ts";
+
+const PEERS_MAX = 100_000;
+
+export const publish: Command = command({
+  meta: { name: "publish", description: "Serve a signed executable without running it" },
+  args: {
+    binary: { type: "positional", required: true, description: "Signed executable" },
+    "until-peers": {
+      type: "string",
+      description: "Stop when so many copies have it (default: when stopped)",
+      valueHint: "number",
+    },
+    ...BOOTSTRAP_ARGUMENT,
+    json: { type: "boolean", description: "Print one JSON document a line" },
+  },
+  async run({ args }) {
+    const untilCopies = untilPeers(args["until-peers"]);
+    const line = args.json === true ? (now: PublishProgress) => JSON.stringify(now) : describe;
+    const onProgress = (now: PublishProgress): void => void process.stdout.write(`${line(now)}\n`);
+    const bootstrap = bootstrapText(args.bootstrap);
+    await untilStopped((signal) =>
+      publishExecutable({
+        path: args.binary,
+        bootstrap,
+        untilCopies,
+        clock: systemClock,
+        log: warnings,
+        onProgress,
+        signal,
+      }),
+    );
+  },
+});
+
+function untilPeers(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const count = tryWholeNumber(text, 1, PEERS_MAX);
+  if (count === undefined) throw usage(`--until-peers must be a number from 1 to ${PEERS_MAX}`);
+  return count;
+}
+
+function describe({ version, target, copies, servedBytes, connections }: PublishProgress): string {
+  return `serving ${version} for ${target}: ${copies} ${copies === 1 ? "copy has" : "copies have"} it, ${amount(servedBytes)} sent, ${connections} connected`;
+}
