@@ -10,7 +10,7 @@ export const build: Command = command({
   meta: { name: "build", description: "Compile an app for updates, and sign it" },
   args: {
     entry: { type: "positional", required: true, description: "First source file of the app" },
-    outfile: { type: "string", description: "Executable to write (default: named like the entry)" },
+    outfile: { type: "string", description: "Executable to write (default: named like the app)" },
     ...RELEASE_ARGUMENTS,
     "public-key": {
       type: "string",

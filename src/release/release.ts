@@ -1,6 +1,6 @@
 /** One release: compile → reserve → sign. The file at `outfile` changes once, when all of it is done. */
 import { mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
-import { basename, dirname, extname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import type { SecretSeed } from "../core/brand.ts";
 import { publicKeyOf } from "../core/keys.ts";
 import type { Target } from "../core/target.ts";
@@ -25,7 +25,7 @@ import { signExecutable, type SignedExecutable } from "./sign.ts";
 
 export interface BuildOptions {
   readonly entry: string;
-  /** Default: named like the entry, in the working directory, as `bun build --compile` does. */
+  /** Default: named like the app, in the working directory. */
   readonly outfile?: string | undefined;
   /** Win over the nearest package.json. */
   readonly settings?: Settings;
@@ -70,7 +70,7 @@ export async function buildRelease(options: BuildOptions): Promise<BuiltExecutab
   if ((requested ?? process.platform).startsWith("darwin")) throw macosUnsupported();
   const host = targetOf(withFile(process.execPath, detectMachine));
   const extension = toExtension(settings, owner, requested ?? host);
-  const path = outfileOf(options.outfile ?? basename(entry, extname(entry)), extension.target);
+  const path = outfileOf(options.outfile ?? basename(extension.app), extension.target);
   mkdirSync(dirname(path), { recursive: true });
   // On the same file system, so that the finished executable is moved into place in one step.
   const directory = mkdtempSync(join(dirname(path), ".rustpatcher-build-"));

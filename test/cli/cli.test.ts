@@ -283,7 +283,7 @@ test("init sets up a project once", () => {
 test(
   "build --sign makes an app that runs",
   () => {
-    writeFileSync(join(directory, "package.json"), '{"name":"cli-app","version":"4.5.6"}');
+    writeFileSync(join(directory, "package.json"), '{"name":"@scope/cli-app","version":"4.5.6"}');
     writeFileSync(
       join(directory, "main.ts"),
       'import "rustpatcher/auto";\nconsole.log("built by the cli");\n',
@@ -291,14 +291,33 @@ test(
     const outcome = cli(["build", "./main.ts", "--sign", "--key-file", "key", "--json"]);
     expect(outcome.err).toBe("");
     expect(JSON.parse(outcome.out)).toEqual({
-      path: join(directory, "main"),
+      path: join(directory, "cli-app"),
       target: expect.any(String),
       version: "4.5.6",
       state: "signed",
     });
     const env = { ...process.env, RUSTPATCHER_DISABLE: "1" };
-    const app = Bun.spawnSync([join(directory, "main")], { env, timeout: TIMEOUT_MS });
+    const app = Bun.spawnSync([join(directory, "cli-app")], { env, timeout: TIMEOUT_MS });
     expect(app.stdout.toString()).toBe("built by the cli\n");
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "build.ts of this repository takes the flags of build, and an entry of its own",
+  () => {
+    const script = join(import.meta.dir, "../../build.ts");
+    const run = (...args: string[]): Outcome => {
+      const { exitCode, stdout, stderr } = Bun.spawnSync([process.execPath, script, ...args], {
+        cwd: directory,
+        timeout: TIMEOUT_MS,
+      });
+      return { code: exitCode, out: stdout.toString(), err: stderr.toString() };
+    };
+    expect(run("--help").out).toBe(cli(["build", "--help"]).out);
+    expectRefusal(run("--nope"), 2, "--nope");
+    expectRefusal(run("--sign", "--key-file", "gone"), 1, "there is no owner key at gone");
+    expectRefusal(run("missing.ts", "--sign", "--key-file", "key", ...NAMED), 1, "missing.ts");
   },
   TIMEOUT_MS,
 );

@@ -23,6 +23,7 @@ import {
   unsignedCore,
   type RegionCore,
 } from "../../src/exe/region.ts";
+import zip215 from "../vectors/ed25519-zip215.json" with { type: "json" };
 
 const core: RegionCore = {
   hash: new Uint8Array(32).fill(0xaa),
@@ -173,6 +174,16 @@ describe("extension", () => {
     length.set([0xff, 0xff], 8);
     expect(() => decodeExtension(length)).toThrow("longer than the region");
     expect(() => decodeExtension(bytes.subarray(1))).toThrow("bytes of extension");
+  });
+
+  test("refuses an owner that no key generator makes, which the app would follow at start (B2)", () => {
+    const bytes = encodeExtension(extension);
+    const at = Buffer.from(bytes).indexOf(extension.owner);
+    const weak = bytes.slice();
+    weak.set(fromHex(zip215.canonical[4] ?? ""), at);
+    expect(() => decodeExtension(weak)).toThrow("cannot be read");
+    weak.set(publicKeyOf(generateSeed()), at);
+    expect(() => decodeExtension(weak)).not.toThrow();
   });
 
   test("refuses what does not fit when it is written", () => {
