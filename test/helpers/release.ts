@@ -63,6 +63,8 @@ export interface ReleaseOptions {
   readonly blocks?: number;
   /** Decides every byte of the stream. */
   readonly salt?: number;
+  /** First bytes of the stream, such as the header of an executable; less than 4,242 of them. */
+  readonly header?: Uint8Array;
   /** Overwrites the first bytes, for instance with ELF_HEADER. */
   readonly head?: Uint8Array;
   readonly from?: string;
@@ -94,6 +96,7 @@ export function makeRelease(seed: SecretSeed, options: ReleaseOptions): TestRele
   const { version, name = APP, blocks = 4, salt = 1, expiresS = 0 } = options;
   const { publishedS = Math.floor(Date.now() / 1000) } = options;
   const bytes = noise(blocks * BLOCK_BYTES - 1_000, salt);
+  if (options.header !== undefined) bytes.set(options.header);
   if (options.head !== undefined) bytes.set(options.head);
   const table = BlockTable.ofStream(memorySource(bytes));
   const regionOffset = 4_242;
