@@ -194,7 +194,8 @@ export class UDXStream extends Duplex<StreamEvents> {
 
   /**
    * Moves a connected stream to another remote, for all packets not sent yet. Resolves when everything sent
-   * before is acknowledged; rejects when the stream closes first.
+   * before is acknowledged; rejects when the stream closes first. Null when nothing is outstanding and the
+   * change is over: HyperDHT then listens at once, for the very packet whose firewall hook called this.
    * @throws {UdxError} EALREADY, ENOTCONN, EPIPE or EINVAL.
    */
   changeRemote(
@@ -202,7 +203,7 @@ export class UDXStream extends Duplex<StreamEvents> {
     remoteId: number,
     port: number,
     host?: string | null,
-  ): Promise<void> {
+  ): Promise<void> | null {
     if (this.changing !== null) throw usageError("EALREADY", "Remote already changing");
     const previous = this.socket;
     if (previous === null) throw usageError("ENOTCONN", "Not yet connected");
@@ -220,7 +221,7 @@ export class UDXStream extends Duplex<StreamEvents> {
     changing.catch(() => undefined);
     socket.addStream(this);
     this.endpoint.changeRemote(remote);
-    return changing;
+    return this.changing;
   }
 
   /**
