@@ -25,7 +25,7 @@ import { signExecutable } from "../../src/release/sign.ts";
 const ROOT = join(import.meta.dir, "../..");
 const CACHE = join(ROOT, "node_modules/.cache/rustpatcher");
 /** What is not used for so long belongs to another state of the code. */
-const CACHE_MAX_AGE_MS = 60 * 60_000;
+const CACHE_MAX_AGE_MS = 20 * 60_000;
 
 /** The smallest app that updates itself; says what it is and ends. */
 export const TINY_APP = `import "rustpatcher/auto";
