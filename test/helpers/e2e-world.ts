@@ -1,0 +1,183 @@
+/** Real executables, real processes, a real DHT on loopback; everything is gone after `destroy`. */
+import { constants, copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { SecretSeed } from "../../src/core/brand.ts";
+import { systemClock, unixMinute } from "../../src/core/clock.ts";
+import { generateSeed, publicKeyOf } from "../../src/core/keys.ts";
+import type { VerifiedRecord } from "../../src/core/release-record.ts";
+import { memorySource } from "../../src/core/source.ts";
+import { canonicalStream } from "../../src/exe/canonical.ts";
+import { verifyExecutable } from "../../src/exe/verify-executable.ts";
+import { withFile } from "../../src/fs/file-source.ts";
+import type { Settings } from "../../src/release/settings.ts";
+import { Holdings, type Holding } from "../../src/swarm/holdings.ts";
+import { NewestRecord } from "../../src/swarm/newest-record.ts";
+import { Peers } from "../../src/swarm/peers.ts";
+import { Provider } from "../../src/swarm/provider.ts";
+import type { SwarmScope } from "../../src/swarm/scope.ts";
+import { topicOf } from "../../src/swarm/topic.ts";
+import { AppProcess, type AppOptions } from "./app-process.ts";
+import { createLoopbackDht, type LoopbackDht } from "./dht.ts";
+import { e2eApp } from "./e2e-app.ts";
+import { compileFixture } from "./executable.ts";
+import { START_S } from "./installed.ts";
+
+export interface E2eRelease {
+  readonly version: string;
+  /** The app's own line; two releases with the same one differ in nothing but the region. */
+  readonly build?: string;
+  readonly settings?: Settings;
+  readonly publishedS?: number;
+}
+
+const NAME = { app: "fixture", channel: "stable" };
+
+/** Dates that grow with the version, in a past that no clock disagrees about. */
+function dateOf(version: string): number {
+  const [major = 0, minor = 0, patch = 0] = version.split(".").map(Number);
+  return START_S + major * 10_000 + minor * 100 + patch;
+}
+
+/** Signing reads 110 MB several times, so a test file signs each release once and copies it. */
+export class E2eReleases {
+  readonly seed: SecretSeed = generateSeed();
+  readonly #directory: string = mkdtempSync(join(tmpdir(), "rustpatcher-releases-"));
+  readonly #signed = new Map<string, Promise<string>>();
+
+  /** The signed executable itself: not to be written to. */
+  get(release: E2eRelease): Promise<string> {
+    const { version, build = "one", settings = {}, publishedS = dateOf(version) } = release;
+    const key = JSON.stringify([version, build, settings, publishedS]);
+    const signed =
+      this.#signed.get(key) ??
+      compileFixture({
+        directory: this.#directory,
+        name: `release-${this.#signed.size}`,
+        version,
+        seed: this.seed,
+        source: e2eApp(build),
+        settings,
+        publishedS,
+      });
+    this.#signed.set(key, signed);
+    return signed;
+  }
+
+  remove(): void {
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
+
+export class E2eWorld {
+  readonly directory: string = mkdtempSync(join(tmpdir(), "rustpatcher-e2e-"));
+  readonly net: LoopbackDht;
+  readonly #releases: E2eReleases;
+  readonly #apps: AppProcess[] = [];
+  readonly #cleanups: (() => Promise<unknown>)[] = [];
+  #directories = 0;
+
+  private constructor(net: LoopbackDht, releases: E2eReleases) {
+    this.net = net;
+    this.#releases = releases;
+  }
+
+  static async create(releases: E2eReleases): Promise<E2eWorld> {
+    return new E2eWorld(await createLoopbackDht(3), releases);
+  }
+
+  get seed(): SecretSeed {
+    return this.#releases.seed;
+  }
+
+  async destroy(): Promise<void> {
+    await Promise.all(this.#apps.map((app) => app.kill()));
+    for (const cleanup of this.#cleanups.reverse()) await cleanup();
+    await this.net.destroy();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  /** A new directory, as safe as an installation needs. */
+  folder(name = `copy-${++this.#directories}`): string {
+    const path = join(this.directory, name);
+    mkdirSync(path, { recursive: true, mode: 0o755 });
+    return path;
+  }
+
+  /** A signed executable in a directory of its own. */
+  async release(release: E2eRelease): Promise<string> {
+    return this.copy(await this.#releases.get(release));
+  }
+
+  /** Another installation of the same executable; returns its path. */
+  copy(path: string, directory: string = this.folder(), name = "app"): string {
+    const to = join(directory, name);
+    copyFileSync(path, to, constants.COPYFILE_FICLONE);
+    return to;
+  }
+
+  /** Starts it and waits until it runs. */
+  async run(path: string, { env = {}, ...options }: AppOptions = {}): Promise<AppProcess> {
+    const bootstrap = this.net.bootstrap.map(({ host, port }) => `${host}:${port}`).join(",");
+    const app = new AppProcess(path, {
+      ...options,
+      env: {
+        RUSTPATCHER_BOOTSTRAP: bootstrap,
+        RUSTPATCHER_INTERVAL: "1",
+        RUSTPATCHER_LOG: "info",
+        ...env,
+      },
+    });
+    this.#apps.push(app);
+    await app.event("start");
+    return app;
+  }
+
+  /** What a copy of this executable would give to others. */
+  holding(path: string): Holding {
+    return withFile(path, (source) => {
+      const verified = verifyExecutable(source);
+      if (verified.kind !== "full") throw new Error("not a full executable");
+      const { record, region, table, offset } = verified;
+      const stream = canonicalStream(source, offset);
+      return {
+        record,
+        region,
+        table,
+        stream: memorySource(stream.read(0, stream.sizeBytes).slice()),
+      };
+    });
+  }
+
+  /** A provider that claims `record` and serves `holding`, whatever they are; announced like an honest one. */
+  async liar(record: VerifiedRecord, holding?: Holding): Promise<Provider> {
+    // Where an honest copy of these executables looks, whatever the record is for.
+    const scope: SwarmScope = {
+      owner: publicKeyOf(this.seed),
+      name: { ...NAME, target: `linux-${process.arch}` },
+      sharedSecret: undefined,
+    };
+    const dht = await this.net.createNode();
+    const peers = new Peers(systemClock, dht.defaultKeyPair.publicKey);
+    const newest = new NewestRecord(scope, systemClock, record, () => undefined);
+    const holdings = new Holdings();
+    if (holding !== undefined) holdings.add(holding);
+    const provider = new Provider({
+      scope,
+      clock: systemClock,
+      peers,
+      newest,
+      holdings,
+      onDone: () => undefined,
+    });
+    await provider.listen(dht);
+    this.#cleanups.push(() => provider.destroy());
+    const minute = unixMinute(systemClock.nowMs());
+    const addresses = provider.relayAddresses;
+    // A minute ahead as well, so that the test can last over the turn of one.
+    for (const slot of [minute, minute + 1]) {
+      await dht.announce(topicOf(scope, slot), dht.defaultKeyPair, addresses).finished();
+    }
+    return provider;
+  }
+}
