@@ -19,7 +19,9 @@ export interface GetterSupply {
 const TICK_MS = 250;
 /** Connections a download starts with; one more each tick while it lasts. */
 const START_PROVIDERS = 4;
-const LOOKUP_EVERY_MS = 5_000;
+/** Between lookups while nobody is left to ask; doubled each time. */
+const LOOKUP_FIRST_MS = 500;
+const LOOKUP_MAX_MS = 8_000;
 /** No verified byte from anybody for this long: give up, and try again at the next check. */
 const PATIENCE_MS = 60_000;
 
@@ -42,16 +44,17 @@ export async function fetchRelease(
 
   let wanted = START_PROVIDERS;
   let inUse = 0;
-  let lastLookupMs = -Infinity;
+  let nextLookupMs = -Infinity;
+  let lookupDelayMs = LOOKUP_FIRST_MS;
   let isLooking = false;
 
   const look = async (): Promise<void> => {
-    const nowMs = clock.monotonicMs();
-    if (isLooking || nowMs - lastLookupMs < LOOKUP_EVERY_MS) return;
-    lastLookupMs = nowMs;
+    if (isLooking || clock.monotonicMs() < nextLookupMs) return;
     isLooking = true;
     await findPeers();
     isLooking = false;
+    nextLookupMs = clock.monotonicMs() + lookupDelayMs;
+    lookupDelayMs = Math.min(2 * lookupDelayMs, LOOKUP_MAX_MS);
     fill();
   };
   const useNext = async (peer: Peer): Promise<void> => {

@@ -158,8 +158,9 @@ export class ProviderSession {
     this.#serve();
   }
 
+  /** One more than requests: who got everything elsewhere says that it is done all the same. */
   #note(): void {
-    if (++this.#notes > this.#requests) throw violation("more remarks than requests");
+    if (++this.#notes > this.#requests + 1) throw violation("more remarks than requests");
   }
 
   /** It may cross the answer on the wire, so an unknown id is no offence. */

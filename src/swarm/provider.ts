@@ -33,10 +33,12 @@ export class Provider {
     return this.#server?.relayAddresses ?? [];
   }
 
-  /** Makes us reachable under the node's key. */
-  async listen(dht: Pick<HyperDHT, "createServer">): Promise<void> {
+  /** Makes us reachable under the node's key; at our interface addresses as well, unless told not to. */
+  async listen(dht: Pick<HyperDHT, "createServer">, shareLocalAddress = true): Promise<void> {
     const firewall = (key: Uint8Array): boolean => !this.#admits(key);
-    this.#server = dht.createServer({ firewall }, (stream: SecretStream) => this.accept(stream));
+    this.#server = dht.createServer({ firewall, shareLocalAddress }, (stream: SecretStream) =>
+      this.accept(stream),
+    );
     await this.#server.listen();
   }
 

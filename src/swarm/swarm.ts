@@ -64,6 +64,8 @@ export class Swarm {
   #listening: Promise<void> | undefined;
   #round: Promise<void> | undefined;
   #announcedMinute = -1;
+  /** Resolves at the next record that is newer; renewed by each round. */
+  #found = Promise.withResolvers<void>();
 
   private constructor(options: SwarmOptions, dht: HyperDHT) {
     const { clock, onRecord, copies, onServed, intervalMs } = options;
@@ -71,7 +73,10 @@ export class Swarm {
     this.#dht = dht;
     this.#targetKey = targetPublicKey(options.owner, options.name);
     this.#peers = new Peers(clock, dht.defaultKeyPair.publicKey);
-    this.#newest = new NewestRecord(options, clock, options.newest, (record) => onRecord?.(record));
+    this.#newest = new NewestRecord(options, clock, options.newest, (record) => {
+      this.#found.resolve();
+      onRecord?.(record);
+    });
     const shared = { scope: options, clock, peers: this.#peers, newest: this.#newest };
     this.#dialer = new Dialer(dht, shared);
     this.#provider = new Provider({
@@ -174,14 +179,21 @@ export class Swarm {
     return MINUTE_MS - intoMinuteMs + Math.random() * ANNOUNCE_SPREAD_MS;
   }
 
+  /** Ends with the first newer record, else when the DHT has answered and the peers had their time. */
   async #discoverOnce(): Promise<void> {
-    const before = this.#newest.current;
+    this.#found = Promise.withResolvers<void>();
     const gossip = this.#gossip();
-    await this.#withTimeout((signal) =>
+    const all = async (): Promise<void> => {
+      await this.#exchange();
+      await this.#atMost(gossip, GOSSIP_PATIENCE_MS);
+    };
+    await Promise.race([this.#found.promise, all()]);
+  }
+
+  #exchange(): Promise<unknown> {
+    return this.#withTimeout((signal) =>
       exchangeRecord(this.#dht, this.#targetKey, this.#newest, signal),
     ).catch((cause: unknown) => this.#debug("the DHT did not answer", cause));
-    if (this.#newest.current !== before) return;
-    await this.#atMost(gossip, GOSSIP_PATIENCE_MS);
   }
 
   /** Tells and asks some peers directly, so that no DHT node can hide a release that one of them knows. */
@@ -224,7 +236,10 @@ export class Swarm {
     if (this.#holdings.isEmpty || this.#stopping.signal.aborted) return;
     const minute = unixMinute(this.#options.clock.nowMs());
     try {
-      await (this.#listening ??= this.#provider.listen(this.#dht));
+      await (this.#listening ??= this.#provider.listen(
+        this.#dht,
+        !isLoopbackOnly(this.#options.bootstrap),
+      ));
       if (minute === this.#announcedMinute) return;
       this.#announcedMinute = minute;
       await this.#withTimeout(async (signal) => {

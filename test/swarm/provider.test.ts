@@ -370,7 +370,14 @@ describe("after the welcome", () => {
   test("remarks without end are no way to stay: more of them than requests, and the client goes", async () => {
     const remarks = [1, 2, 3].map((id) => encodeClientMessage({ type: "cancel", id }));
     expect(await afterHello(...remarks)).toEqual([]);
-    expect(await afterHello(encodeClientMessage({ type: "done", root: root() }))).toEqual([]);
+    const done = encodeClientMessage({ type: "done", root: root() });
+    expect(await afterHello(done, done)).toEqual([]);
+    // One is no offence, though nothing was asked: everything may have come from others.
+    const raw = await (await client()).enter();
+    raw.sendRaw(done);
+    raw.send({ type: "block", id: 1, root: root(), index: 0 });
+    expect((await raw.answer("block")).id).toBe(1);
+    raw.stream.destroy();
   });
 
   test("a frame above the limit", async () => {

