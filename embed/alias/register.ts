@@ -5,6 +5,9 @@
  *
  * `onResolve` and `onLoad` are not used: in Bun 1.4.5 neither sees a bare name required from a
  * CommonJS module inside node_modules; a virtual module does.
+ *
+ * A Worker does not inherit this. One that is not bundled with `aliasPlugin()` needs this file in its `preload`
+ * option.
  */
 import { plugin } from "bun";
 import { REPLACEMENTS } from "./names.ts";
