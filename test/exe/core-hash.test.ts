@@ -4,13 +4,15 @@
  */
 import { expect, test } from "bun:test";
 import nodeCrypto from "node:crypto";
+import { asSecretSeed } from "../../src/core/brand.ts";
 import { concat, fromHex } from "../../src/core/bytes.ts";
 import { generateSeed, publicKeyOf } from "../../src/core/keys.ts";
 import { memorySource } from "../../src/core/source.ts";
 import { parseVersion } from "../../src/core/version.ts";
-import { encodeCore, unsignedCore } from "../../src/exe/region.ts";
+import { CORE_BYTES, encodeCore, unsignedCore } from "../../src/exe/region.ts";
 import { verifyExecutable } from "../../src/exe/verify-executable.ts";
 import { coreImage } from "../helpers/tiny-executables.ts";
+import vector from "../vectors/rust-core.json" with { type: "json" };
 
 const MARKER = Buffer.from("1742525553545041544348455242454d42454442424f554e44534217", "hex");
 const seed = generateSeed();
@@ -92,4 +94,25 @@ test("what we sign, the Rust crate verifies, and the bytes are the same", () => 
   const unsigned = Buffer.from(ours);
   unsigned.fill(0, unsigned.indexOf(MARKER) + 28, unsigned.indexOf(MARKER) + 132);
   expect(rustSign(unsigned).equals(ours)).toBe(true);
+});
+
+test("a core written by the Rust code itself is the one we write, and verifies", () => {
+  const content = new Uint8Array(1000).map((_, index) => index * 7);
+  const vectorSeed = asSecretSeed(fromHex(vector.seed));
+  const version = parseVersion(vector.version);
+  const ours = coreImage({
+    seed: vectorSeed,
+    stream: content,
+    offset: vector.offset,
+    core: { version },
+  });
+  expect(ours.subarray(vector.offset, vector.offset + CORE_BYTES).toHex()).toBe(vector.core);
+  const { offset } = vector;
+  const theirs = concat(
+    content.subarray(0, offset),
+    fromHex(vector.core),
+    content.subarray(offset),
+  );
+  const verified = verifyExecutable(memorySource(theirs), { owner: publicKeyOf(vectorSeed) });
+  expect(verified.core.version).toEqual(version);
 });
