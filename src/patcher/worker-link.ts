@@ -31,7 +31,8 @@ export class WorkerLink {
   #worker: Worker | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #stopped: (() => void) | undefined;
-  #isOver = false;
+  /** Why nothing is started any more. */
+  #over: PatcherError | undefined;
   #nextId = 0;
   #crashes = 0;
   #startedMs = 0;
@@ -42,7 +43,7 @@ export class WorkerLink {
 
   /** Starts the Worker after `delayMs`, unless it runs or is about to. */
   startAfter(delayMs: number): void {
-    if (this.#isOver || this.#worker !== undefined || this.#timer !== undefined) return;
+    if (this.#over !== undefined || this.#worker !== undefined || this.#timer !== undefined) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#start();
@@ -52,7 +53,7 @@ export class WorkerLink {
 
   /** Rejects with a PatcherError: UPDATE_FAILED, WORKER_LOST, STOPPED, INACTIVE. */
   ask(question: Question): Promise<ReleaseInfo | undefined> {
-    if (this.#isOver) return Promise.reject(stopped());
+    if (this.#over !== undefined) return Promise.reject(this.#over);
     this.#start();
     const { promise, resolve, reject } = Promise.withResolvers<ReleaseInfo | undefined>();
     const id = this.#nextId++;
@@ -69,10 +70,8 @@ export class WorkerLink {
 
   /** Ends the Worker for good: in its own time first, by force when that takes too long. */
   async stop(): Promise<void> {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    clearTimeout(this.#timer);
-    this.#rejectAll(stopped());
+    if (this.#over !== undefined) return;
+    this.#end(new PatcherError("STOPPED", "the patcher was stopped", { blame: "usage" }));
     const worker = this.#worker;
     if (worker === undefined) return;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -86,7 +85,7 @@ export class WorkerLink {
   }
 
   #start(): void {
-    if (this.#isOver || this.#worker !== undefined) return;
+    if (this.#over !== undefined || this.#worker !== undefined) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const worker = new Worker(this.#options.workerPath, { name: "rustpatcher" });
@@ -118,8 +117,7 @@ export class WorkerLink {
         return this.#stopped?.();
       case "off":
         // Nothing will come of starting it again.
-        this.#isOver = true;
-        this.#rejectAll(
+        this.#end(
           new PatcherError("INACTIVE", "updates cannot run in this process", { blame: "local" }),
         );
         this.#worker?.terminate();
@@ -140,7 +138,7 @@ export class WorkerLink {
     if (worker !== this.#worker) return;
     this.#worker = undefined;
     this.#stopped?.();
-    if (this.#isOver) return;
+    if (this.#over !== undefined) return;
     this.#rejectAll(
       new PatcherError("WORKER_LOST", `the updater ended unexpectedly: ${reason}`, {
         blame: "bug",
@@ -151,13 +149,15 @@ export class WorkerLink {
     this.#options.onCrash(reason);
   }
 
+  #end(reason: PatcherError): void {
+    this.#over = reason;
+    clearTimeout(this.#timer);
+    this.#rejectAll(reason);
+  }
+
   #rejectAll(reason: PatcherError): void {
     const all = [...this.#pending.values()];
     this.#pending.clear();
     for (const { reject } of all) reject(reason);
   }
-}
-
-function stopped(): PatcherError {
-  return new PatcherError("STOPPED", "the patcher was stopped", { blame: "usage" });
 }

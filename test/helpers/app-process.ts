@@ -53,7 +53,7 @@ export class AppProcess {
 
   /** Writes a line to the app's stdin. */
   send(line: string): void {
-    this.#child.stdin.write(`${line}\n`);
+    void this.#child.stdin.write(`${line}\n`);
     void this.#child.stdin.flush();
   }
 

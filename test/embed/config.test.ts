@@ -1,0 +1,103 @@
+import { describe, expect, test } from "bun:test";
+import { runtimeConfig } from "../../embed/config.ts";
+import { generateSeed, publicKeyOf } from "../../src/core/keys.ts";
+import type { Extension } from "../../src/exe/extension.ts";
+import type { Environment, Overrides } from "../../src/patcher/protocol.ts";
+import { codeOf } from "../helpers/installed.ts";
+
+const extension: Extension = {
+  app: "hello",
+  owner: publicKeyOf(generateSeed()),
+  target: "linux-x64",
+  channel: "stable",
+  mode: "at 03:30",
+  intervalSeconds: 600,
+  bootstrap: ["10.0.0.1:1000"],
+  sharedSecret: undefined,
+  record: undefined,
+};
+
+function config(
+  overrides: Overrides = {},
+  environment: Environment = {},
+  region: Partial<Extension> = {},
+): { config: ReturnType<typeof runtimeConfig>; warnings: string[] } {
+  const warnings: string[] = [];
+  const log = (_level: string, text: string): void => void warnings.push(text);
+  return {
+    config: runtimeConfig({ ...extension, ...region }, overrides, environment, log),
+    warnings,
+  };
+}
+
+test("takes what was stamped in", () => {
+  expect(config()).toEqual({
+    config: {
+      mode: { kind: "at", hour: 3, minute: 30 },
+      intervalMs: 600_000,
+      bootstrap: [{ host: "10.0.0.1", port: 1000 }],
+    },
+    warnings: [],
+  });
+});
+
+test("has a default for what was not", () => {
+  const { config: found } = config({}, {}, { intervalSeconds: undefined, bootstrap: [] });
+  expect(found.intervalMs).toBe(60_000);
+  expect(found.bootstrap).toBe("public");
+});
+
+test("options win over the region, the environment over both", () => {
+  const overrides = { mode: "now", intervalSeconds: 30, bootstrap: ["b.example:2"] };
+  expect(config(overrides).config).toEqual({
+    mode: { kind: "now" },
+    intervalMs: 30_000,
+    bootstrap: [{ host: "b.example", port: 2 }],
+  });
+  const environment = { interval: "5", bootstrap: "127.0.0.1:3, 127.0.0.2:4" };
+  expect(config(overrides, environment).config).toEqual({
+    mode: { kind: "now" },
+    intervalMs: 5_000,
+    bootstrap: [
+      { host: "127.0.0.1", port: 3 },
+      { host: "127.0.0.2", port: 4 },
+    ],
+  });
+});
+
+describe("an interval that is none", () => {
+  test.each(["0", "86401", "-1", "1.5", "1e3", "abc", "999999999", " 5", "0x10"])(
+    "%j is said once and not used",
+    (interval) => {
+      const { config: found, warnings } = config({}, { interval });
+      expect(found.intervalMs).toBe(600_000);
+      expect(warnings).toHaveLength(1);
+    },
+  );
+
+  test.each(["1", "86400", "005"])("%j is one", (interval) => {
+    const { config: found, warnings } = config({}, { interval });
+    expect(found.intervalMs).toBe(Number(interval) * 1000);
+    expect(warnings).toEqual([]);
+  });
+
+  test("an empty one is none", () => {
+    expect(config({}, { interval: "" })).toMatchObject({ warnings: [] });
+  });
+
+  test.each([0, 1.5, Number.NaN, 86_401])("as an option: %d", (intervalSeconds) => {
+    expect(config({ intervalSeconds }).warnings).toHaveLength(1);
+  });
+});
+
+test.each(["nonsense", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:1,x"])(
+  "the bootstrap list %j is an error and never means the public network",
+  (bootstrap) => {
+    expect(codeOf(() => config({}, { bootstrap }))).toBe("BOOTSTRAP_INVALID");
+  },
+);
+
+test("a mode that is none is an error", () => {
+  expect(codeOf(() => config({ mode: "at 24:00" }))).toBe("FIELD_INVALID");
+  expect(codeOf(() => config({}, {}, { mode: "sometimes" }))).toBe("FIELD_INVALID");
+});
