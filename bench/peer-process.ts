@@ -1,0 +1,78 @@
+/** A child process under measurement, and its conversation in JSON lines: one answer for each command. */
+
+/** Ours runs under Bun; the original, with its native packages, under Node. */
+export type Implementation = "ours" | "native";
+
+export type Fields = Record<string, unknown>;
+
+const ANSWER_TIMEOUT_MS = 120_000;
+const ROOT = new URL("..", import.meta.url).pathname;
+
+export class PeerProcess {
+  readonly implementation: Implementation;
+  private readonly child: Bun.Subprocess<"pipe", "pipe", "inherit">;
+  private readonly waiting: PromiseWithResolvers<Fields>[] = [];
+
+  /** Starts `script`, which must run under both; `prefix` is a command that runs it, such as `ip netns exec`. */
+  constructor(implementation: Implementation, script: string, prefix: readonly string[] = []) {
+    this.implementation = implementation;
+    const runtime = implementation === "ours" ? [process.execPath] : ["node", "--expose-gc"];
+    this.child = Bun.spawn(
+      [...prefix, ...runtime, ...benchFlags(implementation), script, implementation],
+      {
+        // Where bunfig.toml is, with the replacements of the native packages.
+        cwd: ROOT,
+        stdin: "pipe",
+        stdout: "pipe",
+        stderr: "inherit",
+      },
+    );
+    void this.read();
+  }
+
+  /** Runs a command of the script. Rejects with its error, or when the process ends or takes two minutes. */
+  async call(command: string, fields: Fields = {}): Promise<Fields> {
+    const answer = Promise.withResolvers<Fields>();
+    this.waiting.push(answer);
+    const timer = setTimeout(
+      () => answer.reject(new Error(`${this.implementation}: no answer to ${command}`)),
+      ANSWER_TIMEOUT_MS,
+    );
+    try {
+      void this.child.stdin.write(`${JSON.stringify({ command, ...fields })}\n`);
+      await this.child.stdin.flush();
+      return await answer.promise;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.child.stdin.end();
+    const timer = setTimeout(() => this.child.kill("SIGKILL"), 3_000);
+    await this.child.exited;
+    clearTimeout(timer);
+  }
+
+  private async read(): Promise<void> {
+    let rest = "";
+    for await (const text of this.child.stdout.pipeThrough(new TextDecoderStream())) {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) {
+        const answer = JSON.parse(line) as Fields;
+        const waiting = this.waiting.shift();
+        if (answer["error"] === undefined) waiting?.resolve(answer);
+        else waiting?.reject(new Error(`${this.implementation}: ${String(answer["error"])}`));
+      }
+    }
+    for (const { reject } of this.waiting) reject(new Error(`${this.implementation}: ended`));
+  }
+}
+
+/** BENCH_PROFILE=<directory> profiles our side. */
+function benchFlags(implementation: Implementation): string[] {
+  const directory = process.env["BENCH_PROFILE"];
+  if (implementation === "native" || directory === undefined) return [];
+  return ["--cpu-prof", `--cpu-prof-dir=${directory}`];
+}
