@@ -10,15 +10,22 @@ export function answerCommands(commands) {
     for (const line of lines) {
       const { command, ...fields } = JSON.parse(line);
       // Started at once, answered in order.
-      const result = Promise.resolve()
-        .then(() => commands[command](fields))
-        .catch((error) => ({ error: error.stack ?? String(error) }));
-      last = last.then(async () => {
-        process.stdout.write(`${JSON.stringify((await result) ?? {})}\n`);
+      const previous = last;
+      last = run(commands[command], fields).then(async (answer) => {
+        await previous;
+        return process.stdout.write(`${JSON.stringify(answer)}\n`);
       });
     }
   });
   process.stdin.on("end", () => process.exit(0));
+}
+
+async function run(command, fields) {
+  try {
+    return (await command(fields)) ?? {};
+  } catch (error) {
+    return { error: error.stack ?? String(error) };
+  }
 }
 
 export function cpuSeconds() {

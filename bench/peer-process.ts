@@ -60,10 +60,11 @@ export class PeerProcess {
       const lines = (rest + text).split("\n");
       rest = lines.pop() ?? "";
       for (const line of lines) {
-        const answer = JSON.parse(line) as Fields;
+        const answer = JSON.parse(line) as Fields & { error?: unknown };
         const waiting = this.waiting.shift();
-        if (answer["error"] === undefined) waiting?.resolve(answer);
-        else waiting?.reject(new Error(`${this.implementation}: ${String(answer["error"])}`));
+        const { error } = answer;
+        if (typeof error !== "string") waiting?.resolve(answer);
+        else waiting?.reject(new Error(`${this.implementation}: ${error}`));
       }
     }
     for (const { reject } of this.waiting) reject(new Error(`${this.implementation}: ended`));
