@@ -138,8 +138,7 @@ async function stop(): Promise<void> {
 async function restartFailed(reason: string): Promise<void> {
   const parts = await running;
   parts?.updater.restartFailed(reason);
-  // Most of this Worker is gone already; the main half starts another one.
-  throw new Error("the restart failed");
+  tell({ type: "again" });
 }
 
 self.addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {

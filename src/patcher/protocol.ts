@@ -56,6 +56,8 @@ export type FromWorker =
   | { readonly type: "unverified"; readonly error: ErrorInfo }
   /** Updates cannot run in this process at all; the reason is on the log. */
   | { readonly type: "off" }
+  /** Most of this Worker is gone: start another one. */
+  | { readonly type: "again" }
   /** Step 8: become the new version now. */
   | { readonly type: "restart" }
   | { readonly type: "stopped" };

@@ -22,6 +22,7 @@ interface Pending {
 
 /** After this long without a crash, the next one counts as the first. */
 const STABLE_MS = 600_000;
+const REASON_MAX_LENGTH = 300;
 /** Leaving the network takes a second or two; then the thread is ended. */
 const STOP_TIMEOUT_MS = 5_000;
 
@@ -95,9 +96,11 @@ export class WorkerLink {
     let reason = "it ended";
     worker.addEventListener("error", (event) => {
       event.preventDefault();
-      reason = event.message;
+      reason = reasonOf(event.message);
     });
-    worker.addEventListener("close", () => this.#closed(worker, reason));
+    worker.addEventListener("close", () => {
+      if (worker === this.#worker) this.#crashed(reason);
+    });
     worker.addEventListener("message", (event: MessageEvent<FromWorker>) => {
       if (worker === this.#worker) this.#receive(event.data);
     });
@@ -122,6 +125,12 @@ export class WorkerLink {
         );
         this.#worker?.terminate();
         return;
+      case "again": {
+        const worker = this.#worker;
+        this.#replace("it starts anew");
+        worker?.terminate();
+        return;
+      }
       default:
         this.#options.onMessage(message);
     }
@@ -134,19 +143,20 @@ export class WorkerLink {
     return pending;
   }
 
-  #closed(worker: Worker, reason: string): void {
-    if (worker !== this.#worker) return;
+  #crashed(reason: string): void {
+    if (this.#over !== undefined) return this.#stopped?.();
+    this.#replace(reason);
+    this.#options.onCrash(reason);
+  }
+
+  /** Starts another Worker, later and later while they keep ending soon. */
+  #replace(reason: string): void {
     this.#worker = undefined;
-    this.#stopped?.();
-    if (this.#over !== undefined) return;
     this.#rejectAll(
-      new PatcherError("WORKER_LOST", `the updater ended unexpectedly: ${reason}`, {
-        blame: "bug",
-      }),
+      new PatcherError("WORKER_LOST", `the updater ended: ${reason}`, { blame: "bug" }),
     );
     this.#crashes = performance.now() - this.#startedMs > STABLE_MS ? 1 : this.#crashes + 1;
     this.startAfter(restartDelayMs(this.#crashes, Math.random()));
-    this.#options.onCrash(reason);
   }
 
   #end(reason: PatcherError): void {
@@ -160,4 +170,10 @@ export class WorkerLink {
     this.#pending.clear();
     for (const { reject } of all) reject(reason);
   }
+}
+
+/** The error itself, without the lines of minified source that Bun puts around it. */
+function reasonOf(message: string): string {
+  const lines = message.split("\n").filter((line) => /^[A-Za-z]*[eE]rror: /.test(line));
+  return (lines.at(-1) ?? "unknown error").slice(0, REASON_MAX_LENGTH);
 }

@@ -8,7 +8,8 @@ import { parseVersion } from "../../src/core/version.ts";
 import type { Holding } from "../../src/swarm/holdings.ts";
 import type { AppProcess } from "../helpers/app-process.ts";
 import { E2eReleases, E2eWorld } from "../helpers/e2e-world.ts";
-import { digestOf } from "../helpers/installed.ts";
+import { digestOf, START_S } from "../helpers/installed.ts";
+import { ELF_HEADER, makeRelease } from "../helpers/release.ts";
 import { until } from "../helpers/swarm-world.ts";
 
 const TIMEOUT_MS = 60_000;
@@ -168,6 +169,37 @@ test(
     await app.event("progress");
     expect(digestOf(path)).toBe(digest);
     await recovers(app, path, next);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "a release that cannot be started is taken back, and not tried again (H3)",
+  async () => {
+    const { path } = await victim();
+    // Signed and well-formed as far as its header goes, but no kernel runs it.
+    const name = { app: "fixture", target: `linux-${process.arch}`, channel: "stable" };
+    const version = "1.0.5";
+    const broken = makeRelease(world.seed, {
+      version,
+      name,
+      head: ELF_HEADER,
+      publishedS: START_S + 50_000,
+    });
+    await world.liar(broken.record, broken);
+    const digest = digestOf(path);
+    const app = await world.run(path);
+    await app.event("restarting");
+    expect(await app.event("error")).toMatchObject({ code: "RESTART_FAILED" });
+    expect(digestOf(path)).toBe(digest);
+    // The updater comes back, in the same process, and knows.
+    await app.until(() => app.all("error").some(({ code }) => code === "REFUSED"), "the refusal");
+    expect(app.all("verified")).toHaveLength(1);
+    expect(app.all("start")).toHaveLength(1);
+    expect(digestOf(path)).toBe(digest);
+    const later = await world.release({ version: "10.0.0", build: "two" });
+    await world.run(later);
+    expect(await app.event("start", 2)).toMatchObject({ version: "10.0.0", pid: app.pid });
   },
   TIMEOUT_MS,
 );

@@ -94,14 +94,15 @@ test("passes a refusal on as an error with the updater's code", async () => {
 
 describe("a Worker that ends by itself", () => {
   test.each([
-    ["by an error", `throw new Error("boom");`, "boom"],
-    ["by a rejection nobody handles", `void Promise.reject(new Error("boom"));`, "boom"],
+    ["by an error", `throw new Error("boom");`, "error: boom"],
+    ["by an error of a class", `throw new TypeError("boom");`, "TypeError: boom"],
+    ["by a rejection nobody handles", `void Promise.reject(new Error("boom"));`, "error: boom"],
     ["by an exit", `process.exit(3);`, "it ended"],
   ])("%s is said, and started again", async (_how, crash, reason) => {
     const made = link(`if (data.type === "start") { ${crash} }`);
     made.startAfter(0);
     await until(() => crashes.length >= 2, "the second crash", 10_000);
-    expect(crashes[0]).toContain(reason);
+    expect(crashes[0]).toBe(reason);
   });
 
   test("answers what was asked with an error", async () => {
@@ -109,6 +110,15 @@ describe("a Worker that ends by itself", () => {
     expect(await codeOf(made.ask("check"))).toBe("WORKER_LOST");
     expect(await codeOf(made.ask("check"))).toBe("WORKER_LOST");
   });
+});
+
+test("a Worker that asks for it is replaced without a word", async () => {
+  const made = link(
+    `self.postMessage({ type: "log", level: "info", text: "up" }); self.postMessage({ type: "again" });`,
+  );
+  made.startAfter(0);
+  await until(() => messages.length >= 2, "the second Worker", 10_000);
+  expect(crashes).toEqual([]);
 });
 
 test("a Worker that has no place here is not started again", async () => {
