@@ -50,9 +50,18 @@ export function applyUpdate(
     });
   }
   checkRenamed(installation, update);
-  syncDirectory(installation.directory);
   installation.setCurrent(update.identity);
+  settle(installation.directory);
   return { executable: update.executable };
+}
+
+/** A rename that a power failure undoes leaves the other version, which is as complete: no error. */
+function settle(directory: string): void {
+  try {
+    syncDirectory(directory);
+  } catch {
+    // A disk that cannot sync says so again when it is written to.
+  }
 }
 
 /**
@@ -99,6 +108,6 @@ export function restorePrevious(installation: Installation, _held: Lock): boolea
 
 function putBack(installation: Installation): void {
   renameSync(installation.previousPath, installation.path);
-  syncDirectory(installation.directory);
+  settle(installation.directory);
   installation.setCurrent(lstatSync(installation.path, { bigint: true }));
 }
