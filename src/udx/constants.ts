@@ -88,9 +88,17 @@ export const SEND_RETRY_MS = 1;
 /** Largest datagram a libudx receiver reads whole, bytes. libudx reads into 2048-byte buffers. */
 export const DATAGRAM_MAX = 2048;
 
-/** Receive and send buffers asked of the kernel, bytes, largest first. libudx udx_socket_bind. */
-export const RECV_BUFFER_SIZES: readonly number[] = [1_048_576, 524_288, 262_144, 212_992];
-export const SEND_BUFFER_SIZE = 212_992;
+/**
+ * Receive buffers asked of the kernel, bytes, largest first. The first holds a whole window; the others are
+ * libudx's (udx_socket_bind). Linux grants what net.core.rmem_max allows and says nothing.
+ */
+export const RECV_BUFFER_SIZES: readonly number[] = [
+  RECV_WINDOW_MAX,
+  1_048_576,
+  524_288,
+  262_144,
+  212_992,
+];
 /** Default hop limit of outgoing datagrams. libudx UDX_DEFAULT_TTL. */
 export const DEFAULT_TTL = 64;
 

@@ -201,8 +201,8 @@ export class Endpoint implements SenderPort, TurnTask {
     const isAckUsable = seqDiff(header.ack, this.sender.queue.nxt) <= 0;
     if (isSequenced) {
       const owed = this.receiver.unacknowledged;
-      const payload = datagram.subarray(header.payloadStart);
-      this.receiver.accept(seq, type & (TYPE_DATA | TYPE_END), payload, this.events.unread());
+      const kind = type & (TYPE_DATA | TYPE_END);
+      this.receiver.accept(seq, kind, datagram, header.payloadStart, this.events.unread());
       // An ACK for packets we never sent: the peer is confused or forged, do not confirm its data either.
       if (!isAckUsable) this.receiver.unacknowledged = owed;
     }
@@ -223,13 +223,8 @@ export class Endpoint implements SenderPort, TurnTask {
 
   /** The end of a turn in which something happened: deliver, send, acknowledge, then see what ended. */
   endTurn(nowMs: number): void {
-    if (this.isClosed) return;
+    if (this.isClosed || this.failure !== null) return;
     this.deliver();
-    if (this.failure !== null) {
-      this.close(this.failure, false);
-      return;
-    }
-    if (this.isClosed) return;
     this.window = this.receiver.window(this.events.unread());
     if (this.remote !== null) {
       this.isAckCarried = false;
@@ -295,14 +290,12 @@ export class Endpoint implements SenderPort, TurnTask {
     }
   }
 
-  /**
-   * The peer aborted. What it sent before goes to the reader now, and the stream closes at the end of the
-   * turn, so that the reader's handlers run in between.
-   */
+  /** The peer aborted. What it sent before goes to the reader, whose handlers run before the stream closes. */
   private onDestroyed(): void {
+    const failure = connectionReset();
+    this.failure = failure;
     this.deliver();
-    this.failure = connectionReset();
-    this.turn.mark(this);
+    this.turn.afterHandlers(() => this.close(failure, false));
   }
 
   /** A pure ACK, unless a DATA packet of this turn carries the same. */

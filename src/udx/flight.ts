@@ -70,6 +70,8 @@ export class Flight {
     if (packet.sends === 0) {
       this.queue.append(packet);
       this.unackedBytes += packet.payloadLength;
+    } else {
+      this.stripPadding(packet);
     }
     packet.sends++;
     packet.sentAt = nowMs;
@@ -108,11 +110,7 @@ export class Flight {
     this.lost.append(packet);
     this.rate.lost++;
     this.losses.packets++;
-    if (packet.padding > 0) {
-      packet.padding = 0;
-      this.losses.probes++;
-      this.mtu.onProbeLost();
-    }
+    if (this.stripPadding(packet)) this.losses.probes++;
   }
 
   /**
@@ -203,6 +201,14 @@ export class Flight {
       packet.padding = 0;
       this.mtu.onProbeAcked();
     }
+  }
+
+  /** A probe that must be sent again goes out plain: its size may be what killed it. */
+  private stripPadding(packet: Packet): boolean {
+    if (packet.padding === 0) return false;
+    packet.padding = 0;
+    this.mtu.onProbeLost();
+    return true;
   }
 
   /** Back to the pool, unless a blocked socket still points at its memory. */

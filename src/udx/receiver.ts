@@ -2,13 +2,9 @@
  * The receiving half of a stream: order, the peer's END, what to acknowledge and which window to advertise.
  * No I/O and no clock.
  */
-import {
-  READ_CHUNK_MAX,
-  RECV_HARD_LIMIT,
-  RECV_WINDOW_MAX,
-  WINDOW_REOPEN_SHARE,
-} from "./constants.ts";
+import { RECV_HARD_LIMIT, RECV_WINDOW_MAX, WINDOW_REOPEN_SHARE } from "./constants.ts";
 import { TYPE_DATA, TYPE_END } from "./header.ts";
+import { ReadSlab } from "./read-slab.ts";
 import { RecvBuffer } from "./recv-buffer.ts";
 import { seqDiff } from "./seq.ts";
 
@@ -25,9 +21,7 @@ export class Receiver {
   isAckForced = false;
 
   private readonly buffer = new RecvBuffer();
-  private ready: Buffer[] = [];
-  private readyHead = 0;
-  private readyBytes = 0;
+  private readonly ready = new ReadSlab();
   private hasRemoteEnd = false;
   private remoteEnd = 0;
   private advertised: number = RECV_WINDOW_MAX;
@@ -41,23 +35,23 @@ export class Receiver {
   }
 
   /**
-   * Takes a DATA or END packet. `unread` is what the reader has not taken yet, bytes. Owns `payload` from
-   * here on.
+   * Takes a DATA or END packet whose payload starts at `payloadStart` in `datagram`. `unread` is what the
+   * reader has not taken yet, bytes. Owns `datagram` from here on.
    */
-  accept(seq: number, type: number, payload: Buffer, unread: number): void {
+  accept(seq: number, type: number, datagram: Buffer, payloadStart: number, unread: number): void {
     const distance = seqDiff(seq, this.nxt);
     if (distance < 0 || this.isEnded) {
       this.acknowledgeNow();
       return;
     }
     if (distance === 0 && type === TYPE_DATA && this.buffer.count === 0) {
-      if (unread + this.readyBytes > RECV_HARD_LIMIT) return;
+      if (unread + this.ready.bytes > RECV_HARD_LIMIT) return;
       this.nxt = (seq + 1) | 0;
-      this.deliver(payload);
+      this.ready.push(datagram, payloadStart);
       this.unacknowledged++;
       return;
     }
-    this.acceptSlow(seq, type, payload, unread);
+    this.acceptSlow(seq, type, datagram.subarray(payloadStart), unread);
   }
 
   /** An ACK is owed even if nothing new arrived: the peer's timers rely on it. */
@@ -66,26 +60,9 @@ export class Receiver {
     this.isAckForced = true;
   }
 
-  /** Next chunk for the reader, in order, at most READ_CHUNK_MAX unless one packet is longer. */
+  /** Next chunk for the reader, in order; undefined when there is none. */
   read(): Buffer | undefined {
-    const first = this.ready[this.readyHead];
-    if (first === undefined) {
-      this.ready.length = 0;
-      this.readyHead = 0;
-      return undefined;
-    }
-    let length = first.length;
-    let end = this.readyHead + 1;
-    for (; end < this.ready.length; end++) {
-      const size = this.ready[end]?.length ?? 0;
-      if (length + size > READ_CHUNK_MAX) break;
-      length += size;
-    }
-    const chunk =
-      end === this.readyHead + 1 ? first : join(this.ready, this.readyHead, end, length);
-    this.readyHead = end;
-    this.readyBytes -= length;
-    return chunk;
+    return this.ready.read();
   }
 
   /** Window to put into a packet that leaves now, bytes. Notes it as advertised. */
@@ -106,9 +83,7 @@ export class Receiver {
 
   close(): void {
     this.buffer.clear();
-    this.ready = [];
-    this.readyHead = 0;
-    this.readyBytes = 0;
+    this.ready.clear();
   }
 
   private acceptSlow(seq: number, type: number, payload: Buffer, unread: number): void {
@@ -120,7 +95,7 @@ export class Receiver {
       if (this.hasGap) this.unacknowledged++;
       return;
     }
-    if (seq === this.nxt && unread + this.readyBytes > RECV_HARD_LIMIT) return;
+    if (seq === this.nxt && unread + this.ready.bytes > RECV_HARD_LIMIT) return;
     if ((type & TYPE_END) !== 0 && !this.hasRemoteEnd) {
       this.hasRemoteEnd = true;
       this.remoteEnd = seq;
@@ -136,29 +111,11 @@ export class Receiver {
       if (payload === undefined) return;
       if (this.hasRemoteEnd && this.nxt === this.remoteEnd) this.isEnded = true;
       this.nxt = (this.nxt + 1) | 0;
-      this.deliver(payload);
+      this.ready.push(payload, 0);
     }
   }
 
-  private deliver(payload: Buffer): void {
-    if (payload.length === 0) return;
-    this.ready.push(payload);
-    this.readyBytes += payload.length;
-  }
-
   private room(unread: number): number {
-    return Math.max(0, RECV_WINDOW_MAX - unread - this.readyBytes - this.buffer.bytes);
+    return Math.max(0, RECV_WINDOW_MAX - unread - this.ready.bytes - this.buffer.bytes);
   }
-}
-
-function join(chunks: Buffer[], from: number, to: number, length: number): Buffer {
-  const joined = Buffer.allocUnsafeSlow(length);
-  let at = 0;
-  for (let i = from; i < to; i++) {
-    const chunk = chunks[i];
-    if (chunk === undefined) break;
-    joined.set(chunk, at);
-    at += chunk.length;
-  }
-  return joined;
 }

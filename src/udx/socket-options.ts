@@ -21,7 +21,7 @@ interface OptionNumbers {
 /** From the C headers of each system: sys/socket.h, netinet/in.h. */
 const NUMBERS: Readonly<Record<string, OptionNumbers>> = {
   linux: {
-    libraries: ["libc.so.6", "libc.so"],
+    libraries: ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"],
     socketLevel: 1,
     recvBuffer: 8,
     sendBuffer: 7,

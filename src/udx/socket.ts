@@ -273,6 +273,8 @@ export class UDXSocket extends EventEmitter<SocketEvents> implements Outlet, Tur
 
   /** UdpEvents */
   onDatagram(datagram: Buffer, port: number, from: string): void {
+    // The rest of a receive batch still comes after close.
+    if (this.isClosed) return;
     const host = this.bindFamily === 6 ? normalizeHost(from) : from;
     this.bytesReceived += datagram.length;
     this.packetsReceived++;

@@ -57,19 +57,18 @@ export class Turn {
       const nowMs = this.nowMs;
       const streams = this.streams;
       if (streams.length > 0) this.streams = [];
-      for (const stream of streams) {
-        stream.isMarked = false;
-        stream.endTurn(nowMs);
-      }
+      for (const stream of streams) endTurn(stream, nowMs);
       const sockets = this.sockets;
       if (sockets.length > 0) this.sockets = [];
-      for (const socket of sockets) {
-        socket.isMarked = false;
-        socket.endTurn(nowMs);
-      }
+      for (const socket of sockets) endTurn(socket, nowMs);
     } finally {
       this.isRunning = false;
     }
+  }
+
+  /** Calls back when the handlers of everything delivered so far have run. */
+  afterHandlers(callback: () => void): void {
+    this.runtime.defer(callback);
   }
 
   private schedule(): void {
@@ -91,4 +90,23 @@ export class Turn {
     for (const stream of paced) this.mark(stream);
     this.run();
   };
+}
+
+/**
+ * Makes an exception of somebody's event listener an uncaught exception, as it is in udx-native, without
+ * letting it cut short the work in progress, which belongs to others as well.
+ */
+export function throwUncaught(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
+}
+
+function endTurn(task: TurnTask, nowMs: number): void {
+  task.isMarked = false;
+  try {
+    task.endTurn(nowMs);
+  } catch (error) {
+    throwUncaught(error);
+  }
 }

@@ -12,7 +12,7 @@ import { type SocketOptions, UDXSocket } from "./socket.ts";
 import { type StreamOptions, UDXStream } from "./stream.ts";
 import { TimeWait } from "./time-wait.ts";
 import { ACK_EVERY } from "./constants.ts";
-import { Turn } from "./turn.ts";
+import { throwUncaught, Turn } from "./turn.ts";
 
 const OFFSET_TYPE = 2;
 
@@ -108,10 +108,7 @@ export class UDX {
       if (stream === undefined) this.receiveOther(socket, datagram, port, host);
       else stream.receive(socket, datagram, port, host);
     } catch (error) {
-      // A listener threw. To udx-native that is an uncaught exception, and the socket lives on.
-      queueMicrotask(() => {
-        throw error;
-      });
+      throwUncaught(error);
     }
     // A sender faster than we are would otherwise keep the event loop in this callback, without ACKs.
     if (++this.received >= ACK_EVERY) {

@@ -40,7 +40,7 @@ test("both ends leave the relay in mid-transfer and lose nothing", async () => {
   expect(changes).toBe(1);
   expect(() => d.stream.changeRemote(d.socket, 1, 1, "10.0.0.1")).toThrow("already changing");
   await network.runUntil(() => changes === 2);
-  await Promise.all(moved);
+  for (const change of moved) await change;
 
   b.stream.destroy();
   c.stream.destroy();

@@ -9,6 +9,8 @@ test("exceptions in handlers, and writing too early, are uncaught errors after w
     "then 2",
     "stream listener",
     "then 4",
+    "change listener",
+    "flushed true",
     "data handler",
     "ERR_ASSERTION",
     "all closed",

@@ -2,6 +2,8 @@
 // Prints the code or message of each, and what still works afterwards.
 import { UDX } from "../../../src/udx/udx.ts";
 import { next, pair, portOf } from "../real.ts";
+import { Network } from "../sim/network.ts";
+import { connect, createPair, watch } from "../sim/world.ts";
 
 const seen: string[] = [];
 process.on("uncaughtException", (error) => {
@@ -30,6 +32,24 @@ await Bun.sleep(20);
 const more = next(b.stream, "message");
 a.stream.trySend(Buffer.from("4"));
 seen.push(`then ${String((await more)[0])}`);
+
+// A listener called at the end of a turn must not cost the other streams of that turn their work.
+const network = new Network();
+const [c, d] = createPair(network);
+const sibling = watch(c.udx, c.socket, c.udx.createStream(7));
+const other = watch(d.udx, d.socket, d.udx.createStream(8));
+connect(sibling, other);
+connect(other, sibling);
+c.stream.on("remote-changed", () => {
+  throw new Error("change listener");
+});
+c.stream.write("outstanding");
+sibling.stream.write("outstanding");
+await network.advance(1);
+void c.stream.changeRemote(c.socket, 2, portOf(d.socket), d.socket.address()?.host);
+const flushed = sibling.stream.flush();
+await network.advance(100);
+seen.push(`flushed ${String(await flushed)}`);
 
 b.stream.on("error", () => undefined);
 b.stream.on("data", () => {
