@@ -1,5 +1,6 @@
 import { isIPv4 } from "node:net";
 import { createBootstrapNode } from "../swarm/bootstrap-node.ts";
+import { SwarmError } from "../swarm/error.ts";
 import { command, type Command } from "./command.ts";
 import { usage } from "./error.ts";
 import { JSON_ARGUMENT, report } from "./output.ts";
@@ -29,7 +30,9 @@ export const dht: Command = command({
     }
     const wanted = tryWholeNumber(args.port ?? DEFAULT_PORT, 0, PORT_MAX);
     if (wanted === undefined) throw usage(`--port must be a number from 0 to ${PORT_MAX}`);
-    const node = await createBootstrapNode({ host, port: wanted });
+    const node = await createBootstrapNode({ host, port: wanted }).catch((cause: unknown) => {
+      throw cannotBind(host, wanted, cause);
+    });
     try {
       const port = node.address()?.port ?? wanted;
       report(args.json === true, { host, port }, [
@@ -42,6 +45,18 @@ export const dht: Command = command({
     }
   },
 });
+
+function cannotBind(host: string, port: number, cause: unknown): SwarmError {
+  const at = `${host}:${port}`;
+  return new SwarmError(
+    "DHT",
+    `${at} cannot be used: it is taken, or not an address of this machine`,
+    {
+      blame: "local",
+      cause,
+    },
+  );
+}
 
 const A_DAY_MS = 86_400_000;
 

@@ -58,11 +58,12 @@ export class Dialer {
     }
   }
 
-  /** Closes everything. */
-  destroy(): void {
-    for (const provider of this.#busy.values()) {
-      provider?.close(new SwarmError("STOPPED", "we are stopping", { blame: "local" }));
-    }
+  /** Closes everything; resolves when last words that were under way have been said. */
+  async destroy(): Promise<void> {
+    const providers = [...this.#busy.values()].filter((provider) => provider !== undefined);
+    const reason = new SwarmError("STOPPED", "we are stopping", { blame: "local" });
+    for (const provider of providers) if (!provider.isFinishing) provider.close(reason);
+    await Promise.all(providers.map(({ closed }) => closed));
   }
 
   async #welcomed(peer: Peer): Promise<RemoteProvider> {

@@ -54,6 +54,7 @@ export class RemoteProvider {
   readonly #opened = Promise.withResolvers<ClaimedRecord | undefined>();
   readonly #closed = Promise.withResolvers<SwarmError>();
   #isOpen = false;
+  #isFinishing = false;
   #nextId = 0;
   /** Bytes of answers received. */
   receivedBytes = 0;
@@ -133,8 +134,14 @@ export class RemoteProvider {
     this.#channel.send(encodeClientMessage({ type: "cancel", id }));
   }
 
+  /** Is it closing by itself, once our last words have arrived? */
+  get isFinishing(): boolean {
+    return this.#isFinishing;
+  }
+
   /** Closes when what was sent has arrived, or soon. */
   finish(): void {
+    this.#isFinishing = true;
     this.#deadline.set(FINISH_TIMEOUT_MS);
     void this.#channel.finish();
   }

@@ -47,7 +47,9 @@ const ANNOUNCE_SPREAD_MS = 10_000;
 const GOSSIP_PEERS = 8;
 /** How long a round waits for slow peers when the DHT has answered; they may still tell us later. */
 const GOSSIP_PATIENCE_MS = 3_000;
-/** For withdrawing our announcement when we stop: a courtesy. */
+/** How long a newer record waits for an even newer one: a few round trips. */
+const SETTLE_MS = 500;
+/** For last words and for withdrawing our announcement when we stop: a courtesy. */
 const CLOSE_PATIENCE_MS = 1_000;
 
 export class Swarm {
@@ -169,8 +171,8 @@ export class Swarm {
     if (this.#stopping.signal.aborted) return;
     this.#stopping.abort();
     for (const repeater of this.#repeaters) repeater.stop();
-    this.#dialer.destroy();
-    await this.#atMost(this.#provider.destroy(), CLOSE_PATIENCE_MS);
+    const closing = Promise.all([this.#dialer.destroy(), this.#provider.destroy()]);
+    await this.#atMost(closing, CLOSE_PATIENCE_MS);
     await this.#dht.destroy({ force: true });
   }
 
@@ -179,7 +181,10 @@ export class Swarm {
     return MINUTE_MS - intoMinuteMs + Math.random() * ANNOUNCE_SPREAD_MS;
   }
 
-  /** Ends with the first newer record, else when the DHT has answered and the peers had their time. */
+  /**
+   * Ends when the DHT has answered and the peers had their time, or soon after the first newer record: the
+   * newest of all answers counts, but who never answers must not hold up who did.
+   */
   async #discoverOnce(): Promise<void> {
     this.#found = Promise.withResolvers<void>();
     const gossip = this.#gossip();
@@ -187,7 +192,8 @@ export class Swarm {
       await this.#exchange();
       await this.#atMost(gossip, GOSSIP_PATIENCE_MS);
     };
-    await Promise.race([this.#found.promise, all()]);
+    const settled = this.#found.promise.then(() => this.#atMost(gossip, SETTLE_MS));
+    await Promise.race([settled, all()]);
   }
 
   #exchange(): Promise<unknown> {
