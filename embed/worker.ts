@@ -16,6 +16,7 @@ import type { ErrorInfo } from "../src/update/events.ts";
 import { Installation } from "../src/update/installation.ts";
 import { TrustedState } from "../src/update/trusted-state.ts";
 import { Updater } from "../src/update/updater.ts";
+import { within } from "../src/update/within.ts";
 import { runtimeConfig } from "./config.ts";
 import { eventText } from "./event-text.ts";
 
@@ -26,6 +27,8 @@ interface Running {
   readonly swarm: Swarm;
   readonly updater: Updater;
 }
+
+const LEAVE_TIMEOUT_MS = 3_000;
 
 let running: Promise<Running | undefined> | undefined;
 
@@ -94,8 +97,7 @@ async function start(message: StartMessage): Promise<Running | undefined> {
       const text = eventText(event);
       if (text !== undefined) log("info", text);
     },
-    // Peers that fetch from us learn now that we go, not by a timeout.
-    restart: () => void swarm.destroy().finally(() => tell({ type: "restart" })),
+    restart: () => void leave(swarm).then(() => tell({ type: "restart" })),
   });
   noticed = (newer) => updater.noticed(newer);
   swarm.serve({ record, region, table, stream: canonicalStream(installation.source, offset) });
@@ -105,8 +107,9 @@ async function start(message: StartMessage): Promise<Running | undefined> {
 }
 
 function inspect(execPath: string): void {
-  const installation = Installation.open(execPath);
+  let installation: Installation | undefined;
   try {
+    installation = Installation.open(execPath);
     const { core, record } = verifySelf(installation);
     const { sizeBytes, hash, signature } = core;
     const { text } = record.record.version;
@@ -114,7 +117,7 @@ function inspect(execPath: string): void {
   } catch (cause) {
     tell({ type: "unverified", error: describe(cause) });
   } finally {
-    installation.close();
+    installation?.close();
   }
 }
 
@@ -127,10 +130,15 @@ async function answer({ id, question }: Extract<ToWorker, { type: "ask" }>): Pro
   }
 }
 
+/** Peers that fetch from us learn now that we go, not by a timeout. A courtesy: it may take its time, or fail. */
+async function leave(swarm: Swarm): Promise<void> {
+  await within(systemClock, LEAVE_TIMEOUT_MS, swarm.destroy()).catch(() => undefined);
+}
+
 async function stop(): Promise<void> {
   const parts = await running;
   await parts?.updater.stop();
-  await parts?.swarm.destroy();
+  if (parts !== undefined) await leave(parts.swarm);
   parts?.installation.close();
   tell({ type: "stopped" });
 }

@@ -32,7 +32,6 @@ export interface FetchContext {
   readonly own: VerifiedFull;
   readonly source: ReleaseSource;
   readonly clock: Clock;
-  readonly signal: AbortSignal;
   readonly onProgress: (doneBytes: number, totalBytes: number) => void;
 }
 
@@ -48,13 +47,17 @@ export class Fetcher {
   }
 
   /**
-   * @throws {SwarmError} when nobody gave what is missing
+   * @throws {SwarmError} when nobody gave what is missing; STOPPED by the signal
    * @throws {FsError} {@link Assembly}
    * @throws {UpdateError} LOCAL_BLOCK_CHANGED, NOT_AS_ANNOUNCED
    * @throws {ExeError} when no region leads to a valid executable
    */
-  async fill(assembly: Assembly, candidate: Candidate): Promise<VerifiedUpdate> {
-    let region = await this.#fetchContent(assembly, candidate);
+  async fill(
+    assembly: Assembly,
+    candidate: Candidate,
+    signal: AbortSignal,
+  ): Promise<VerifiedUpdate> {
+    let region = await this.#fetchContent(assembly, candidate, signal);
     for (let tries = 1; ; tries++) {
       assembly.writeRegion(region);
       try {
@@ -63,13 +66,17 @@ export class Fetcher {
         // Step 6: every error is a refusal of this file; the only question is whose fault it was.
         if (!(cause instanceof ExeError) || tries >= REGIONS_PER_TRY_MAX) throw cause;
         this.#remember(region);
-        region = await this.#fetchRegion(candidate);
+        region = await this.#fetchRegion(candidate, signal);
       }
     }
   }
 
-  async #fetchContent(assembly: Assembly, candidate: Candidate): Promise<Uint8Array> {
-    const { own, source, installation, signal } = this.#context;
+  async #fetchContent(
+    assembly: Assembly,
+    candidate: Candidate,
+    signal: AbortSignal,
+  ): Promise<Uint8Array> {
+    const { own, source, installation } = this.#context;
     const report = this.#reporter();
     const fetched = new Set<number>();
     let doneBytes = 0;
@@ -102,12 +109,12 @@ export class Fetcher {
     return region;
   }
 
-  async #fetchRegion(candidate: Candidate): Promise<Uint8Array> {
+  async #fetchRegion(candidate: Candidate, signal: AbortSignal): Promise<Uint8Array> {
     const { region } = await this.#context.source.fetch(candidate, {
       checkRegion: (bytes) => this.#checkRegion(bytes, candidate),
       missing: () => [],
       onBlock: () => undefined,
-      signal: this.#context.signal,
+      signal,
     });
     return region;
   }

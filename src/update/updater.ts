@@ -61,6 +61,8 @@ export class Updater {
   /** Content root of the release that `available` was last told for. */
   #announced = "";
   #fetching: Candidate | undefined;
+  /** Ends the download under way, and nothing else. */
+  #supersede = new AbortController();
   /** At the executable's path, waiting for a restart. */
   #installed: InstalledFile | undefined;
   #isRestarting = false;
@@ -74,7 +76,6 @@ export class Updater {
       own,
       source,
       clock,
-      signal: this.#stop.signal,
       onProgress: (doneBytes, totalBytes) => this.#progress(doneBytes, totalBytes),
     });
   }
@@ -86,7 +87,10 @@ export class Updater {
   /** The swarm has heard of a newer record: no need to wait for the next look. */
   noticed(record: VerifiedRecord): void {
     if (this.#isOver) return;
-    if (this.#learn(record, this.#options.clock.nowMs())) this.#schedule(0, false);
+    if (!this.#learn(record, this.#options.clock.nowMs())) return;
+    // Whoever offers an older release slowly does not keep the newer one away.
+    this.#supersede.abort();
+    this.#schedule(0, false);
   }
 
   /**
@@ -248,7 +252,9 @@ export class Updater {
       const assembly = Assembly.begin(installation, candidate.record);
       try {
         this.#fetching = candidate;
-        const update = await this.#fetcher.fill(assembly, candidate);
+        this.#supersede = new AbortController();
+        const signal = AbortSignal.any([this.#stop.signal, this.#supersede.signal]);
+        const update = await this.#fetcher.fill(assembly, candidate, signal);
         emit({ name: "verified", release });
         applyUpdate(installation, update, lock);
         this.#setInstalled(InstalledFile.ofUpdate(installation, update));

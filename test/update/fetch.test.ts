@@ -34,7 +34,6 @@ function fetcher(): Fetcher {
     own: app.own,
     source,
     clock: systemClock,
-    signal: stop.signal,
     onProgress: (doneBytes, totalBytes) => void progress.push([doneBytes, totalBytes]),
   });
 }
@@ -46,7 +45,7 @@ function begin(release: TestRelease): Assembly {
 }
 
 function fill(release: TestRelease, by: Fetcher = fetcher()): Promise<VerifiedUpdate> {
-  return by.fill(begin(release), app.candidate(release));
+  return by.fill(begin(release), app.candidate(release), stop.signal);
 }
 
 /** A release that differs from the installed one in the given blocks only. */

@@ -140,6 +140,26 @@ describe("mode now", () => {
     expect(installedVersion(release)).toBe(true);
   });
 
+  test("leaves a download for a newer release that comes in meanwhile", async () => {
+    source.publish(next());
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let blocks = 0;
+    source.beforeBlock = () => (++blocks === 2 ? promise : undefined);
+    const running = updater({ kind: "now" });
+    running.start();
+    clock.advance(0);
+    await until(() => blocks === 2);
+    const newest = app.make({ version: "1.0.2", blocks: 3, salt: 3 });
+    source.publish(newest);
+    running.noticed(newest.record);
+    resolve();
+    await cycle(0);
+    await until(() => restarts === 1);
+    expect(source.fetches).toEqual(["1.0.1", "1.0.2"]);
+    expect(installedVersion(newest)).toBe(true);
+    expect(warnings()).toEqual([]);
+  });
+
   test("does not need the DHT for a release it has heard of", async () => {
     const release = next();
     source.publish(release);
