@@ -188,12 +188,12 @@ export class Swarm {
   async #discoverOnce(): Promise<void> {
     this.#found = Promise.withResolvers<void>();
     const gossip = this.#gossip();
-    const all = async (): Promise<void> => {
+    const ask = async (): Promise<void> => {
       await this.#exchange();
       await this.#atMost(gossip, GOSSIP_PATIENCE_MS);
     };
-    const settled = this.#found.promise.then(() => this.#atMost(gossip, SETTLE_MS));
-    await Promise.race([settled, all()]);
+    const all = ask();
+    await Promise.race([all, this.#found.promise.then(() => this.#atMost(all, SETTLE_MS))]);
   }
 
   #exchange(): Promise<unknown> {
