@@ -19,6 +19,19 @@ export const BLOCK_BYTES: number = 64 * KiB;
 export const FRAME_MAX_BYTES: number = BLOCK_BYTES + 256;
 /** Blocks of the largest executable. */
 export const BLOCK_COUNT_MAX: number = EXECUTABLE_MAX_BYTES / BLOCK_BYTES + 1;
+/**
+ * Chunks of the canonical stream: a part of the format (content/chunker.ts) and the most a peer may make us
+ * hold for one of them.
+ */
+export const CHUNK_MIN_BYTES: number = 16 * KiB;
+export const CHUNK_MAX_BYTES: number = 64 * KiB;
+/** Chunks under one node of the content tree. */
+export const CHUNKS_PER_RUN_MAX: number = 64;
+/**
+ * Chunks that are asked for at once when the answer is a delta. The larger, the smaller all deltas together
+ * (64 KiB: +15 %); the answer still has to fit one frame.
+ */
+export const PIECE_MAX_BYTES: number = 512 * KiB;
 /** A frame from somebody who has not authenticated: the hello has 121 bytes. */
 export const HELLO_MAX_BYTES: number = 256;
 /** Hashes of the block table in one frame: 32 KiB. */

@@ -1,0 +1,71 @@
+/**
+ * The bytes of a piece on the wire.
+ *
+ *   00 ‖ bytes           as they are
+ *   01 ‖ zstd frame
+ *   02 ‖ delta           against what the getter named: an old stream, or bytes that it sketched
+ *   03                   too large for one answer: to be asked for in smaller pieces
+ *
+ * Nothing of it is believed: what comes out is compared with the hashes of the table.
+ */
+import { concat } from "../core/bytes.ts";
+import { CHUNK_MAX_BYTES } from "../core/limits.ts";
+import type { ByteSource } from "../core/source.ts";
+import { applyDelta } from "./delta.ts";
+import { ContentError } from "./error.ts";
+import { compress, decompress } from "./zstd.ts";
+
+/** The most an answer has: one chunk as it is. */
+export const CODED_PIECE_MAX_BYTES: number = 1 + CHUNK_MAX_BYTES;
+
+const RAW = 0;
+const ZSTD = 1;
+const DELTA = 2;
+const TOO_LARGE = 3;
+/** On the fly, for each getter: level 6 does 65 MB/s and 46 %, level 12 22 MB/s for the same. */
+const LEVEL = 6;
+/** From here on a delta is so small that nothing else needs to be tried. */
+const GOOD_DELTA_SHARE = 0.25;
+
+/** The shortest form; `delta` is one that the getter can apply. A new array. */
+export function encodePiece(piece: Uint8Array, delta?: Uint8Array): Uint8Array {
+  let best: readonly [number, Uint8Array] = [RAW, piece];
+  if (delta !== undefined) best = [DELTA, delta];
+  if (best[1].length > GOOD_DELTA_SHARE * piece.length && piece.length <= CHUNK_MAX_BYTES) {
+    const frame = compress(piece, undefined, LEVEL);
+    if (frame.length < best[1].length) best = [ZSTD, frame];
+    if (piece.length < best[1].length) best = [RAW, piece];
+  }
+  if (best[1].length > CHUNK_MAX_BYTES) return Uint8Array.of(TOO_LARGE);
+  return concat(Uint8Array.of(best[0]), best[1]);
+}
+
+/**
+ * The bytes, of which only the number is certain, or undefined when they must be asked for in smaller
+ * pieces. May share memory with `coded`. `old` is what the getter named.
+ * @throws {ContentError} DELTA_INVALID @throws {CoreError}
+ */
+export function decodePiece(
+  coded: Uint8Array,
+  sizeBytes: number,
+  old: ByteSource | undefined,
+): Uint8Array | undefined {
+  const body = coded.subarray(1);
+  switch (coded[0]) {
+    case RAW:
+      if (body.length !== sizeBytes) break;
+      return body;
+    case ZSTD:
+      return decompress(body, sizeBytes);
+    case DELTA:
+      if (old === undefined) break;
+      return applyDelta(body, old, sizeBytes);
+    case TOO_LARGE:
+      if (sizeBytes <= CHUNK_MAX_BYTES || body.length > 0) break;
+      return undefined;
+    default:
+  }
+  throw new ContentError("DELTA_INVALID", "the provider sent a piece that cannot be read", {
+    blame: "peer",
+  });
+}

@@ -1,0 +1,75 @@
+/** zstd for foreign frames: what a frame will take in memory is known before it is decoded. */
+import { constants, zstdCompressSync, zstdDecompressSync, type ZstdOptions } from "node:zlib";
+import { ContentError } from "./error.ts";
+
+const MAGIC = [0x28, 0xb5, 0x2f, 0xfd] as const;
+/** A dictionary below this is none to zstd. */
+const DICTIONARY_MIN_BYTES = 8;
+/** The frame's checksum is off: a hash of ours stands above everything that is compressed. */
+const LEVEL = 9;
+
+/** One frame that says its size. */
+export function compress(
+  bytes: Uint8Array,
+  dictionary?: Uint8Array,
+  level: number = LEVEL,
+): Uint8Array {
+  return zstdCompressSync(bytes, {
+    ...dictionaryOption(dictionary),
+    params: { [constants.ZSTD_c_compressionLevel]: level },
+  });
+}
+
+/**
+ * Exactly `sizeBytes` bytes; nothing is allocated for a frame that says otherwise.
+ * @throws {ContentError} DELTA_INVALID
+ */
+export function decompress(
+  frame: Uint8Array,
+  sizeBytes: number,
+  dictionary?: Uint8Array,
+): Uint8Array {
+  checkHeader(frame, sizeBytes);
+  let out: Uint8Array;
+  try {
+    out = zstdDecompressSync(frame, {
+      ...dictionaryOption(dictionary),
+      maxOutputLength: Math.max(1, sizeBytes),
+    });
+  } catch (cause) {
+    throw invalid("a compressed part cannot be read", cause);
+  }
+  // Bun says nothing of a frame that was cut off.
+  if (out.length !== sizeBytes) throw invalid("a compressed part has another length");
+  return out;
+}
+
+function dictionaryOption(dictionary: Uint8Array | undefined): ZstdOptions {
+  if (dictionary === undefined || dictionary.length < DICTIONARY_MIN_BYTES) return {};
+  return { dictionary };
+}
+
+/**
+ * RFC 8878, section 3.1.1.1: a single-segment frame has its size in its header and no window besides, so
+ * that the size is all the memory it takes.
+ */
+function checkHeader(frame: Uint8Array, sizeBytes: number): void {
+  const descriptor = frame[4] ?? 0;
+  const isPlain = MAGIC.every((byte, i) => frame[i] === byte) && (descriptor & 0x3f) === 0x20;
+  const [fieldBytes, bias] = [
+    [1, 0],
+    [2, 256],
+    [4, 0],
+    [8, 0],
+  ][descriptor >>> 6] ?? [8, 0];
+  if (!isPlain || fieldBytes === undefined || frame.length < 5 + fieldBytes) {
+    throw invalid("a compressed part is not of the form that is agreed on");
+  }
+  let size = bias ?? 0;
+  for (let i = 0; i < fieldBytes; i++) size += (frame[5 + i] ?? 0) * 2 ** (8 * i);
+  if (size !== sizeBytes) throw invalid("a compressed part would have another length");
+}
+
+function invalid(message: string, cause?: unknown): ContentError {
+  return new ContentError("DELTA_INVALID", message, { blame: "peer", cause });
+}
