@@ -108,8 +108,10 @@ describe("changes by somebody without the key", () => {
 
   test("a region without a signature (A14)", () => {
     const core = unsignedCore(parseVersion("1.2.3"));
-    expect(() => verify(image({ core }))).toThrow("not signed");
-    expect(() => verify(image({ extension: { record: undefined } }))).toThrow("not signed");
+    expect(() => verify(image({ core }))).toThrow("run `rustpatcher sign`");
+    expect(() => verify(image({ extension: { record: undefined } }))).toThrow(
+      "run `rustpatcher sign`",
+    );
   });
 
   test("another owner's file, whoever it says it belongs to (B5)", () => {
@@ -203,6 +205,21 @@ describe("a region as a peer announces it", () => {
     expect(() => check(verified.region, publicKeyOf(other))).toThrow("owner key");
   });
 
+  test("is refused when the owner signed a contradiction into it", () => {
+    const { bytes, signature } = verified.record;
+    const regionWith = (extension: NonNullable<ImageOptions["extension"]>): Uint8Array =>
+      image({ extension }).subarray(OFFSET, OFFSET + REGION_BYTES);
+    const owned = { bytes, signature };
+    const otherBytes = { bytes: concat(bytes, Uint8Array.of(0)), signature };
+    const otherSignature = { bytes, signature: asSignature(new Uint8Array(64).fill(1)) };
+    expect(() => check(regionWith({ record: owned }))).not.toThrow();
+    expect(() => check(regionWith({ record: otherBytes }))).toThrow("differ in: record");
+    expect(() => check(regionWith({ record: otherSignature }))).toThrow("differ in: record");
+    expect(() => check(regionWith({ record: undefined }))).toThrow("differ in: record");
+    const stranger = publicKeyOf(generateSeed());
+    expect(() => check(regionWith({ owner: stranger }))).toThrow("another owner");
+  });
+
   test("is refused with any byte of the signed fields changed", () => {
     for (let index = 28; index < 148; index++) {
       const region = verified.region.slice();
@@ -216,6 +233,6 @@ describe("a region as a peer announces it", () => {
     expect(() => check(verified.region.subarray(1))).toThrow("4095");
     const unsigned = verified.region.slice();
     unsigned.fill(0, 68, 132);
-    expect(() => check(unsigned)).toThrow("not signed");
+    expect(() => check(unsigned)).toThrow("run `rustpatcher sign`");
   });
 });
