@@ -17,7 +17,7 @@ const PEER = new URL("peer.mjs", import.meta.url).pathname;
 export class PeerProcess {
   private readonly child: Bun.Subprocess<"pipe", "pipe", "inherit">;
   private readonly seen: Record<string, unknown>[] = [];
-  private wake: () => void = () => undefined;
+  private readonly waiting: (() => void)[] = [];
 
   constructor(implementation: Implementation, role: Role, settings: PeerSettings) {
     const runtime = implementation === "ours" ? process.execPath : "node";
@@ -42,8 +42,13 @@ export class PeerProcess {
       if (found !== undefined) return found;
       const left = deadline - performance.now();
       if (left <= 0) throw new Error(`no ${field}, only ${JSON.stringify(this.seen)}`);
-      const news = new Promise<void>((resolve) => (this.wake = resolve));
-      await Promise.race([news, Bun.sleep(left)]);
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, left);
+        this.waiting.push(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
     }
   }
 
@@ -63,7 +68,7 @@ export class PeerProcess {
       const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
       rest = lines.pop() ?? "";
       for (const line of lines) this.seen.push(JSON.parse(line));
-      this.wake();
+      for (const wake of this.waiting.splice(0)) wake();
     }
   }
 }

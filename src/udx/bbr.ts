@@ -297,7 +297,10 @@ export class Bbr implements CongestionController {
 
   private get aggregationAllowance(): number {
     if (!this.isPipeFull) return 0;
-    return Math.min(Math.max(...this.extraAcked), this.bandwidth * AGGREGATION_MAX_MS);
+    return Math.min(
+      Math.max(this.extraAcked[0], this.extraAcked[1]),
+      this.bandwidth * AGGREGATION_MAX_MS,
+    );
   }
 
   /** Bandwidth-delay product times `gain`, packets. */

@@ -3,7 +3,7 @@
  * answer it would fail with ETIMEDOUT although everything arrived (RFC 9293 section 3.6.1; libudx has none).
  */
 import type { Clock } from "../core/clock.ts";
-import { TIME_WAIT_MAX, TIME_WAIT_MS } from "./constants.ts";
+import { RECV_WINDOW_MAX, TIME_WAIT_MAX, TIME_WAIT_MS } from "./constants.ts";
 import { encodeHeader, HEADER_SIZE, TYPE_ACK, TYPE_DATA, TYPE_END } from "./header.ts";
 
 export interface ClosedStream {
@@ -53,7 +53,8 @@ export class TimeWait {
       return undefined;
     }
     const datagram = Buffer.allocUnsafe(HEADER_SIZE);
-    encodeHeader(datagram, 0, TYPE_ACK, 0, entry.remoteId, 0, entry.sndNxt, entry.rcvNxt);
+    const { remoteId, sndNxt, rcvNxt } = entry;
+    encodeHeader(datagram, 0, TYPE_ACK, 0, remoteId, RECV_WINDOW_MAX, sndNxt, rcvNxt);
     return { datagram, port: entry.port, host: entry.host };
   }
 }

@@ -48,10 +48,13 @@ export class NativePeer {
       const left = deadline - performance.now();
       if (left <= 0)
         throw new Error(`no "${name}" from the native peer: ${JSON.stringify(this.seen)}`);
-      await Promise.race([
-        new Promise<void>((resolve) => this.waiting.push(resolve)),
-        Bun.sleep(left),
-      ]);
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, left);
+        this.waiting.push(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
     }
   }
 

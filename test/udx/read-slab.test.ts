@@ -1,0 +1,44 @@
+import { expect, test } from "bun:test";
+import * as fc from "fast-check";
+import { READ_CHUNK_MAX } from "../../src/udx/constants.ts";
+import { ReadSlab } from "../../src/udx/read-slab.ts";
+
+test("bytes come out in order and complete, however pushes and reads alternate", () => {
+  const push = fc.record({ bytes: fc.uint8Array({ maxLength: 3000 }), skip: fc.nat(30) });
+  const steps = fc.array(fc.oneof(push, fc.constant("read" as const)), { maxLength: 60 });
+  fc.assert(
+    fc.property(steps, (sequence) => {
+      const slab = new ReadSlab();
+      const pushed: Uint8Array[] = [];
+      const read: Buffer[] = [];
+      const take = (): boolean => {
+        const chunk = slab.read();
+        if (chunk !== undefined) read.push(chunk);
+        return chunk !== undefined;
+      };
+      for (const step of sequence) {
+        if (step === "read") {
+          take();
+          continue;
+        }
+        slab.push(Buffer.from(step.bytes), step.skip);
+        pushed.push(step.bytes.subarray(Math.min(step.skip, step.bytes.length)));
+      }
+      while (take());
+      // Compared at the end: a chunk once read must not change when later bytes arrive.
+      expect(Buffer.concat(read).equals(Buffer.concat(pushed))).toBe(true);
+      expect(slab.bytes).toBe(0);
+      for (const chunk of read) expect(chunk.length).toBeLessThanOrEqual(READ_CHUNK_MAX);
+    }),
+  );
+});
+
+test("a payload longer than any slab still comes out whole", () => {
+  const slab = new ReadSlab();
+  const long = Buffer.alloc(READ_CHUNK_MAX + 5, 3);
+  slab.push(Buffer.from("before"), 0);
+  slab.push(long, 0);
+  expect(slab.read()?.toString()).toBe("before");
+  expect(slab.read()?.equals(long)).toBe(true);
+  expect(slab.read()).toBeUndefined();
+});
