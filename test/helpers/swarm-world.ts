@@ -82,6 +82,7 @@ export class SwarmWorld {
       newest.offer(holding.record);
     }
     const done: string[] = [];
+    let servedBytes = 0;
     const provider = new Provider({
       scope,
       clock,
@@ -89,10 +90,12 @@ export class SwarmWorld {
       newest,
       holdings: held,
       onDone: (client) => void done.push(toHex(client)),
+      onServed: (sizeBytes) => (servedBytes += sizeBytes),
     });
     await provider.listen(dht);
     this.onDestroy(() => provider.destroy());
-    return { dht, provider, peers, newest, done, publicKey: dht.defaultKeyPair.publicKey };
+    const { publicKey } = dht.defaultKeyPair;
+    return { dht, provider, peers, newest, done, publicKey, servedBytes: () => servedBytes };
   }
 
   /** A getter that knows exactly the peers it is given. */
@@ -146,6 +149,7 @@ export interface TestProvider {
   /** Keys of the clients that said they have all. */
   readonly done: string[];
   readonly publicKey: Uint8Array;
+  servedBytes(): number;
 }
 
 export interface TestGetter {

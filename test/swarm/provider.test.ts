@@ -402,16 +402,35 @@ describe("after the welcome", () => {
     const provider = await world.provider([big], { clock });
     const raw = await (await client(provider)).enter();
     raw.stream.pause();
-    for (let round = 0; round < 40; round++) {
-      // What the transport buffers on both sides has to be filled first.
-      for (let id = 0; id < 8; id++) {
-        raw.send({ type: "block", id: round * 8 + id, root: big.table.root, index: id });
-      }
-      await Bun.sleep(5);
-      if (provider.provider.connections === 0) break;
+    // What the transport buffers on both sides has to be filled first: until one request is not served.
+    let id = 0;
+    for (let servedBytes = -1; servedBytes !== provider.servedBytes() && id < 500; id++) {
+      servedBytes = provider.servedBytes();
+      raw.send({ type: "block", id, root: big.table.root, index: id % 64 });
+      await Bun.sleep(20);
     }
-    clock.advance(PROGRESS_WINDOW_MS);
+    clock.advance(PROGRESS_WINDOW_MS - 1);
+    await Bun.sleep(20);
+    expect(provider.provider.connections).toBe(1);
+    clock.advance(1);
     await until(() => provider.provider.connections === 0, "to be dropped");
+    raw.stream.destroy();
+  }, 20_000);
+
+  test("the number of connections holds for those that come around the firewall as well", async () => {
+    const { provider } = await world.provider([release]);
+    const dht = await world.net.createNode();
+    const server = dht.createServer((stream) => provider.accept(stream));
+    await server.listen();
+    const other = await world.net.createNode();
+    const { publicKey } = dht.defaultKeyPair;
+    const raws: RawClient[] = [];
+    for (let count = 0; count <= CONNECTIONS_IN_MAX; count++) {
+      raws.push(await openRawClient(other, publicKey, HyperDHT.keyPair(), world.scope));
+    }
+    await raws.at(-1)?.dropped;
+    expect(provider.connections).toBe(CONNECTIONS_IN_MAX);
+    for (const raw of raws) raw.stream.destroy();
   });
 
   test("32 connections at once and no more; a place that is left is free again", async () => {
