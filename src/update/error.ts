@@ -15,6 +15,8 @@ export type UpdateErrorCode =
   | "BRIDGE_REQUIRED"
   /** Step 2: this release was tried and could not be run here. */
   | "REFUSED"
+  /** Step 1: nothing newer for a suspiciously long time; somebody may be hiding releases from us. */
+  | "FREEZE_SUSPECTED"
   /** The state file beside the executable cannot be used. */
   | "STATE_INVALID"
   /** Updates are not installed on this system. */

@@ -4,7 +4,6 @@
  * is running stays as it is and the next cycle comes.
  */
 import type { Clock } from "../core/clock.ts";
-import { RustpatcherError } from "../core/error.ts";
 import { DISCOVER_TIMEOUT_MS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { VerifiedRecord } from "../core/release-record.ts";
@@ -24,6 +23,7 @@ import type { Installation } from "./installation.ts";
 import { InstalledFile } from "./installed-file.ts";
 import { tryLock } from "./lock.ts";
 import type { ReleaseSource } from "./release-source.ts";
+import { codeOf, isPassing, messageOf, Reporter } from "./reporter.ts";
 import { DailyMoment, type TimeOfDay } from "./schedule.ts";
 import type { Candidate } from "./trusted-state.ts";
 import { within } from "./within.ts";
@@ -45,15 +45,16 @@ export interface UpdaterOptions {
   readonly restart: () => void;
 }
 
-/** Nothing is wrong here: the network is away, or another copy is at work. Not counted, not warned of. */
-const PASSING = new Set(["NO_PROVIDER", "DHT", "TIMED_OUT", "BUSY", "STOPPED"]);
+const DAY_MS = 86_400_000;
+/** After so many days without a release it is worth telling whoever listens. Many apps are that calm. */
+const FREEZE_DAYS = 30;
 
 export class Updater {
   readonly #options: UpdaterOptions;
   readonly #attempts: Attempts;
   readonly #fetcher: Fetcher;
   readonly #stop = new AbortController();
-  readonly #warned = new Set<string>();
+  readonly #reporter: Reporter;
   /** Tasks run one after the other: an update is never in the middle of another one. */
   #work: Promise<unknown> = Promise.resolve();
   #cancelCycle: (() => void) | undefined;
@@ -70,6 +71,7 @@ export class Updater {
   constructor(options: UpdaterOptions) {
     this.#options = options;
     const { clock, intervalMs, random, installation, own, source } = options;
+    this.#reporter = new Reporter(options.emit, options.log);
     this.#attempts = new Attempts(clock, intervalMs, random);
     this.#fetcher = new Fetcher({
       installation,
@@ -141,7 +143,7 @@ export class Updater {
       lock.release();
     }
     const { text } = installed.executable.record.record.version;
-    this.#report(
+    this.#reporter.report(
       new UpdateError("RESTART_FAILED", `version ${text} could not be started: ${reason}`, {
         blame: "artifact",
       }),
@@ -175,7 +177,7 @@ export class Updater {
     try {
       await this.#enqueue(() => this.#cycle(isDiscovering));
     } catch (cause) {
-      this.#report(cause);
+      this.#reporter.report(cause);
     }
     const { intervalMs, random } = this.#options;
     // A newer record may have come in meanwhile: its cycle is sooner.
@@ -192,8 +194,8 @@ export class Updater {
       this.#attempts.succeeded(candidate);
       this.#takeOver();
     } catch (cause) {
-      if (candidate !== undefined && !PASSING.has(codeOf(cause))) this.#attempts.failed(candidate);
-      this.#report(cause);
+      if (candidate !== undefined && !isPassing(cause)) this.#attempts.failed(candidate);
+      this.#reporter.report(cause);
     }
   }
 
@@ -208,15 +210,29 @@ export class Updater {
         if (found !== undefined) this.#learn(found, nowMs);
       } catch (cause) {
         // A release that a peer or an earlier run has told us of can be fetched without the DHT.
-        this.#report(cause);
+        this.#reporter.report(cause);
       }
     }
     const candidate = state.trusted.decide(nowMs);
+    if (candidate === undefined) this.#suspectFreeze(nowMs);
     if (candidate !== undefined && this.#announced !== candidate.record.root.toHex()) {
       this.#announced = candidate.record.root.toHex();
       this.#options.emit({ name: "available", release: infoOf(candidate) });
     }
     return candidate;
+  }
+
+  /** A freeze looks like an owner who releases nothing (attack E5): all that can be told is the age. */
+  #suspectFreeze(nowMs: number): void {
+    const { publishedS } = this.#options.state.trusted.newest.record;
+    const days = Math.floor((nowMs - publishedS * 1_000) / DAY_MS);
+    if (days < FREEZE_DAYS) return;
+    this.#reporter.reportOnce(
+      new UpdateError("FREEZE_SUSPECTED", `the newest release that was found is ${days} days old`, {
+        blame: "local",
+        days,
+      }),
+    );
   }
 
   #learn(record: VerifiedRecord, nowMs: number): boolean {
@@ -228,7 +244,7 @@ export class Updater {
     } catch (cause) {
       // A peer that is behind us is no news.
       if (codeOf(cause) === "RECORD_STALE") log("debug", messageOf(cause));
-      else this.#report(cause);
+      else this.#reporter.report(cause);
       return false;
     }
   }
@@ -305,7 +321,9 @@ export class Updater {
     const look = (): void => {
       const nowMs = clock.nowMs();
       if (moment.isDue(nowMs)) {
-        void this.#enqueue(async () => this.#restart()).catch((cause) => this.#report(cause));
+        void this.#enqueue(async () => this.#restart()).catch((cause) =>
+          this.#reporter.report(cause),
+        );
       } else {
         this.#cancelMoment = clock.after(moment.waitMs(nowMs), look);
       }
@@ -328,29 +346,9 @@ export class Updater {
     const progress = { ...infoOf(this.#fetching), doneBytes, totalBytes };
     this.#options.emit({ name: "progress", progress });
   }
-
-  /** Tells of every failure once on the log; later ones of the kind are for whoever listens. */
-  #report(cause: unknown): void {
-    const code = codeOf(cause);
-    const { emit, log } = this.#options;
-    const message = messageOf(cause);
-    if (code === "STOPPED" || code === "BUSY") return log("debug", message);
-    emit({ name: "error", error: { code, message } });
-    const isNews = !this.#warned.has(code);
-    this.#warned.add(code);
-    log(PASSING.has(code) ? "info" : isNews ? "warn" : "debug", message);
-  }
 }
 
 function infoOf({ record }: VerifiedRecord): ReleaseInfo {
   const { version, lengthBytes, publishedS } = record;
   return { version: version.text, sizeBytes: lengthBytes + REGION_BYTES, publishedS };
-}
-
-function codeOf(cause: unknown): string {
-  return cause instanceof RustpatcherError ? cause.code : "UNKNOWN";
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

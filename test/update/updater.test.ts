@@ -328,6 +328,26 @@ describe("failures", () => {
     expect(installedVersion(good)).toBe(true);
   });
 
+  test("an old newest record is told of once, with its age, and a newer one ends it (E5)", async () => {
+    source.publish(app.release);
+    clock = new FakeClock((START_S + 40 * 86_400) * 1_000 + 5_000);
+    updater({ kind: "now" }).start();
+    for (let n = 0; n < 3; n++) await cycle();
+    expect(events.filter(({ name }) => name === "error")).toEqual([
+      {
+        name: "error",
+        error: {
+          code: "FREEZE_SUSPECTED",
+          message: "the newest release that was found is 40 days old",
+        },
+      },
+    ]);
+    expect(warnings()).toEqual([]);
+    source.publish(next());
+    await cycle();
+    await until(() => restarts === 1);
+  });
+
   test("a record of last week is no error", async () => {
     source.newest = app.make({ version: "5.0.0", publishedS: START_S - 1 }).record;
     updater({ kind: "now" }).start();
