@@ -37,8 +37,8 @@ const stored = ({ record, bytes, signature }: VerifiedRecord): Stored => ({
 
 interface Persistent {
   mutables: { set(key: string, value: Uint8Array): void; get(key: string): Uint8Array | null };
-  onmutableget(request: { reply(value: null): void }): void;
-  onmutableput(request: { reply(value: null): void }): void;
+  onmutableget: (request: { reply(value: null): void }) => void;
+  onmutableput: (request: { reply(value: null): void }) => void;
 }
 
 const persistent = (node: HyperDHT): Persistent => Reflect.get(node, "_persistent") as Persistent;

@@ -90,11 +90,14 @@ export async function evilProvider(
         hangUp: () => stream.destroy(),
         honestly,
       };
-      void Promise.resolve(behaviour.onMessage?.(message, talk)).then((isHandled) => {
+      const finish = (isHandled: boolean | void): void => {
         const isRequest = "id" in message && message.type !== "cancel";
         if (isHandled !== true && isRequest) say(honestly(message));
-        return undefined;
-      });
+      };
+      const handled = behaviour.onMessage?.(message, talk);
+      // At once where possible: answers in another order than the requests would be a lie of their own.
+      if (handled instanceof Promise) void handled.then(finish);
+      else finish(handled);
     });
   };
   const server = dht.createServer(serve);

@@ -288,6 +288,18 @@ const ATTACKS: readonly Attack[] = [
     acceptedAlone: 0,
   },
   {
+    name: "D7: the region of an older release, the right table",
+    behaviour: () => {
+      const { region } = stale();
+      return answering("region", (message, talk) => {
+        if (message.type === "region") talk.say({ type: "region", id: message.id, bytes: region });
+        return true;
+      })();
+    },
+    fate: "banned",
+    acceptedAlone: 0,
+  },
+  {
     name: "D7: a table with one hash less",
     behaviour: answering("table", (message, talk) => {
       const bytes = release.table.hashes.subarray(HASH_BYTES);
