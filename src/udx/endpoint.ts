@@ -19,7 +19,8 @@ import {
   TYPE_MESSAGE,
   TYPE_SACK,
 } from "./header.ts";
-import { Packet, type PacketPool } from "./packet.ts";
+import type { Packet, PacketPool } from "./packet.ts";
+import { PendingAck } from "./pending-ack.ts";
 import { Receiver } from "./receiver.ts";
 import { SACK_BLOCK_SIZE, SACK_MAX_BLOCKS } from "./sack.ts";
 import { Sender, type SenderPort } from "./sender.ts";
@@ -68,6 +69,7 @@ export interface Remote {
 
 /** One record serves all endpoints: decoding and use happen within one call. */
 const header = new Header();
+const NO_BLOCKS = new Uint8Array(0);
 
 export class Endpoint implements SenderPort, TurnTask {
   isMarked = false;
@@ -92,6 +94,7 @@ export class Endpoint implements SenderPort, TurnTask {
   private reportedAcked = 0;
   private changeEnd = 0;
   private isChanging = false;
+  private readonly pendingAck = new PendingAck();
   private armedAt: number = Number.POSITIVE_INFINITY;
   private disarm: (() => void) | null = null;
 
@@ -127,6 +130,7 @@ export class Endpoint implements SenderPort, TurnTask {
 
   /** Sends everything from now on to another remote; see onRemoteChanged. */
   changeRemote(remote: Remote): void {
+    this.applyAck();
     const previous = this.remote;
     this.remote = remote;
     this.sender.mtu.reset(remote.family, remote.mtuCeiling);
@@ -214,7 +218,7 @@ export class Endpoint implements SenderPort, TurnTask {
         return;
       }
     }
-    if (isAckUsable) this.sender.onAck(header, datagram, nowMs);
+    if (isAckUsable) this.takeAck(datagram, nowMs);
     this.turn.mark(this);
     if ((type & TYPE_MESSAGE) !== 0) {
       this.events.onMessage(datagram.subarray(header.payloadStart));
@@ -226,6 +230,7 @@ export class Endpoint implements SenderPort, TurnTask {
     if (this.isClosed || this.failure !== null) return;
     this.deliver();
     this.window = this.receiver.window(this.events.unread());
+    this.applyAck();
     if (this.remote !== null) {
       this.isAckCarried = false;
       this.sender.pump(nowMs);
@@ -236,6 +241,23 @@ export class Endpoint implements SenderPort, TurnTask {
     this.report();
     this.finish();
     if (!this.isClosed) this.arm(nowMs);
+  }
+
+  /** The sender hears of an ACK at the end of the turn, or before anything that depends on it. */
+  private takeAck(datagram: Buffer, nowMs: number): void {
+    if (this.pendingAck.folds(header)) {
+      this.pendingAck.set(header, nowMs);
+      return;
+    }
+    this.applyAck();
+    this.sender.onAck(header, datagram, nowMs);
+  }
+
+  private applyAck(): void {
+    const { pendingAck } = this;
+    if (!pendingAck.isSet) return;
+    pendingAck.isSet = false;
+    this.sender.onAck(pendingAck.header, NO_BLOCKS, pendingAck.atMs);
   }
 
   /** SenderPort */
@@ -276,6 +298,7 @@ export class Endpoint implements SenderPort, TurnTask {
   }
 
   private afterWrite(): boolean {
+    this.applyAck();
     this.sender.probeWindow(this.clock.monotonicMs());
     this.turn.mark(this);
     this.isBackpressured = this.sender.isBackpressured;
@@ -388,6 +411,7 @@ export class Endpoint implements SenderPort, TurnTask {
     this.armedAt = Number.POSITIVE_INFINITY;
     this.disarm = null;
     if (this.isClosed) return;
+    this.applyAck();
     const nowMs = this.clock.monotonicMs();
     if (nowMs >= this.sender.timerAt) {
       this.window = this.receiver.window(this.events.unread());
