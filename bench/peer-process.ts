@@ -8,26 +8,37 @@ export type Fields = Record<string, unknown>;
 const ANSWER_TIMEOUT_MS = 120_000;
 const ROOT = new URL("..", import.meta.url).pathname;
 
+export interface PeerOptions {
+  /** A command that runs another, such as `nsenter`; it must become it, not start it. */
+  readonly prefix?: readonly string[];
+  readonly argv?: readonly string[];
+}
+
 export class PeerProcess {
   readonly implementation: Implementation;
   private readonly child: Bun.Subprocess<"pipe", "pipe", "inherit">;
   private readonly waiting: PromiseWithResolvers<Fields>[] = [];
 
-  /** Starts `script`, which must run under both; `prefix` is a command that runs it, such as `ip netns exec`. */
-  constructor(implementation: Implementation, script: string, prefix: readonly string[] = []) {
+  /** Starts `script`, which gets the implementation as its first argument, in front of `argv`. */
+  constructor(implementation: Implementation, script: string, options: PeerOptions = {}) {
+    const { prefix = [], argv = [] } = options;
     this.implementation = implementation;
-    const runtime = implementation === "ours" ? [process.execPath] : ["node", "--expose-gc"];
-    this.child = Bun.spawn(
-      [...prefix, ...runtime, ...benchFlags(implementation), script, implementation],
-      {
-        // Where bunfig.toml is, with the replacements of the native packages.
-        cwd: ROOT,
-        stdin: "pipe",
-        stdout: "pipe",
-        stderr: "inherit",
-      },
-    );
+    const runtime =
+      implementation === "ours"
+        ? [process.execPath, ...profileFlags(), script]
+        : ["node", "--expose-gc", script];
+    this.child = Bun.spawn([...prefix, ...runtime, implementation, ...argv], {
+      // Where bunfig.toml is, with the replacements of the native packages.
+      cwd: ROOT,
+      stdin: "pipe",
+      stdout: "pipe",
+      stderr: "inherit",
+    });
     void this.read();
+  }
+
+  get pid(): number {
+    return this.child.pid;
   }
 
   /** Runs a command of the script. Rejects with its error, or when the process ends or takes two minutes. */
@@ -72,8 +83,7 @@ export class PeerProcess {
 }
 
 /** BENCH_PROFILE=<directory> profiles our side. */
-function benchFlags(implementation: Implementation): string[] {
+function profileFlags(): string[] {
   const directory = process.env["BENCH_PROFILE"];
-  if (implementation === "native" || directory === undefined) return [];
-  return ["--cpu-prof", `--cpu-prof-dir=${directory}`];
+  return directory === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${directory}`];
 }
