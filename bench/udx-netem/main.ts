@@ -82,8 +82,7 @@ async function read({ name, receiver }: Flow): Promise<Reading> {
 /** Runs all flows at once and returns each one's rate in MB/s after `settleMs`. */
 async function rates(flows: readonly Flow[], settleMs: number, ms: number): Promise<number[]> {
   for (const { name, sender } of flows) {
-    // Ends with its process.
-    sender.call("send", { flow: name, ms: settleMs + ms + EXTRA_MS }).catch(() => undefined);
+    await sender.call("send", { flow: name, ms: settleMs + ms + EXTRA_MS });
   }
   await Bun.sleep(settleMs);
   const before = await Promise.all(flows.map(read));

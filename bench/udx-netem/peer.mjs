@@ -58,8 +58,9 @@ answerCommands({
       flows.set(flow, { stream, received: 0 });
     });
   },
-  async send({ flow, ms }) {
-    await flood(flows.get(flow).stream, ms);
+  /** Answers at once, and goes on for `ms`. */
+  send({ flow, ms }) {
+    void flood(flows.get(flow).stream, ms);
   },
   received({ flow }) {
     const { received, failure = null } = flows.get(flow);
