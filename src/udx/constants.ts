@@ -29,6 +29,12 @@ export const RECV_HARD_LIMIT: number = 2 * RECV_WINDOW_MAX;
  * datagram allocate without bound; a sender that honours the window never has this many outstanding.
  */
 export const REORDER_LIMIT = 32_768;
+/**
+ * What packets ahead of the next expected one may cost, bytes. They are not taken out of the window before that:
+ * a lost packet holds back a window for each round trip until its repair arrives, and a peer without window
+ * stops. Three, for a repair that is lost as well.
+ */
+export const REORDER_BYTES_MAX: number = 3 * RECV_WINDOW_MAX;
 /** Cost charged for a buffered packet besides its payload, bytes; stops floods of empty packets. */
 export const REORDER_ENTRY_COST = 64;
 

@@ -2,7 +2,12 @@
  * The receiving half of a stream: order, the peer's END, what to acknowledge and which window to advertise.
  * No I/O and no clock.
  */
-import { RECV_HARD_LIMIT, RECV_WINDOW_MAX, WINDOW_REOPEN_SHARE } from "./constants.ts";
+import {
+  RECV_HARD_LIMIT,
+  RECV_WINDOW_MAX,
+  REORDER_BYTES_MAX,
+  WINDOW_REOPEN_SHARE,
+} from "./constants.ts";
 import { TYPE_DATA, TYPE_END } from "./header.ts";
 import { ReadSlab } from "./read-slab.ts";
 import { RecvBuffer } from "./recv-buffer.ts";
@@ -116,6 +121,7 @@ export class Receiver {
   }
 
   private room(unread: number): number {
-    return Math.max(0, RECV_WINDOW_MAX - unread - this.ready.bytes - this.buffer.bytes);
+    const forReader = RECV_WINDOW_MAX - unread - this.ready.bytes;
+    return Math.max(0, Math.min(forReader, REORDER_BYTES_MAX - this.buffer.bytes));
   }
 }

@@ -2,7 +2,7 @@
  * Packets that arrived ahead of the next expected one, by sequence number, and the SACK list that describes
  * them. Bounded in packets and in bytes: libudx bounds neither, so one forged packet could cost any amount.
  */
-import { RECV_WINDOW_MAX, REORDER_ENTRY_COST, REORDER_LIMIT } from "./constants.ts";
+import { REORDER_BYTES_MAX, REORDER_ENTRY_COST, REORDER_LIMIT } from "./constants.ts";
 import { writeU32 } from "./header.ts";
 import { SACK_BLOCK_SIZE, SACK_MAX_BLOCKS } from "./sack.ts";
 import { seqDiff } from "./seq.ts";
@@ -26,7 +26,7 @@ export class RecvBuffer {
     const distance = seqDiff(seq, next);
     if (distance >= REORDER_LIMIT) return false;
     // The next one in line frees memory, so it is never refused for its size.
-    if (distance > 0 && this.bytes + payloadLength + REORDER_ENTRY_COST > RECV_WINDOW_MAX)
+    if (distance > 0 && this.bytes + payloadLength + REORDER_ENTRY_COST > REORDER_BYTES_MAX)
       return false;
     return distance > this.mask || this.ring[seq & this.mask] === undefined;
   }

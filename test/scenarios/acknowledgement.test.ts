@@ -1,5 +1,6 @@
 /** What is acknowledged, when, and with which numbers. */
 import { expect, test } from "bun:test";
+import { RECV_WINDOW_MAX, REORDER_ENTRY_COST } from "../../src/udx/constants.ts";
 import {
   TYPE_ACK,
   TYPE_DATA,
@@ -42,7 +43,7 @@ test("a batch in order costs one ACK, a gap is listed, a filled gap is confirmed
   expect(peer.packets.at(-1)).toMatchObject({ type: TYPE_SACK, ack: 7, sack: [[10, 11]] });
 });
 
-test("duplicates, old packets and heartbeats are answered", async () => {
+test("9.3.4: duplicates, old packets and heartbeats are answered", async () => {
   const network = new Network();
   const [ours, peer] = scripted(network);
   for (const type of [TYPE_DATA, TYPE_DATA, TYPE_HEARTBEAT]) {
@@ -57,7 +58,7 @@ test("duplicates, old packets and heartbeats are answered", async () => {
   expect(ours.received).toBe(1);
 });
 
-test("pure ACKs and messages are not answered", async () => {
+test("9.3.1: pure ACKs, messages and unknown types are not answered", async () => {
   const network = new Network();
   const [ours, peer] = scripted(network);
   peer.send({ type: TYPE_ACK });
@@ -78,7 +79,7 @@ test("a DATA packet of the same turn carries the ACK", async () => {
   expect(answer).toMatchObject({ ack: 1, seq: 0 });
 });
 
-test("an ACK for packets never sent is ignored; the data beside it is kept, unconfirmed", async () => {
+test("9.3.4: an ACK for packets never sent is ignored; the data beside it is kept, unconfirmed", async () => {
   const network = new Network();
   const [ours, peer] = scripted(network);
   peer.send({ type: TYPE_DATA, seq: 0, ack: 7, body });
@@ -90,7 +91,7 @@ test("an ACK for packets never sent is ignored; the data beside it is kept, unco
   expect(peer.packets.at(-1)).toMatchObject({ ack: 1 });
 });
 
-test("an invalid SACK block beside data costs neither the data nor the stream", async () => {
+test("9.1.24: an invalid SACK block beside data costs neither the data nor the stream", async () => {
   const network = new Network();
   const [ours, peer] = scripted(network);
   ours.stream.write("outstanding");
@@ -113,7 +114,7 @@ test("an invalid SACK block beside data costs neither the data nor the stream", 
   expect(ours.stream.retransmits).toBe(0);
 });
 
-test("a SACKed packet is not sent again, whatever happens to the one before it", async () => {
+test("9.3.4: a SACKed packet is not sent again, whatever happens to the one before it", async () => {
   const network = new Network();
   const [ours, peer] = scripted(network);
   ours.stream.write(Buffer.alloc(2 * 1152));
@@ -125,7 +126,7 @@ test("a SACKed packet is not sent again, whatever happens to the one before it",
   expect(sent.filter((seq) => seq === 0).length).toBeGreaterThan(2);
 });
 
-test("a retransmission carries the ACK and the window of the moment", async () => {
+test("9.1.23: a retransmission carries the ACK and the window of the moment", async () => {
   const network = new Network();
   const [ours, peer] = scripted(network);
   ours.stream.write("lost at first");
@@ -139,7 +140,7 @@ test("a retransmission carries the ACK and the window of the moment", async () =
   expect(again?.window).toBe((peer.packets[0]?.window ?? 0) - 1000);
 });
 
-test("a peer that never SACKs is served all the same", async () => {
+test("9.3.5: a peer that never SACKs is served all the same", async () => {
   const network = new Network();
   const [ours, peer] = scripted(network);
   const held = new Set<number>();
@@ -163,7 +164,7 @@ test("a peer that never SACKs is served all the same", async () => {
   expect(dropped).toBeGreaterThan(5);
 });
 
-test("every data offset is accepted on padded data", async () => {
+test("9.3.5: every data offset is accepted on padded data", async () => {
   const network = new Network();
   const [ours, peer] = scripted(network);
   const payload = Buffer.from("payload");
@@ -175,11 +176,29 @@ test("every data offset is accepted on padded data", async () => {
   expect(Buffer.concat(ours.chunks).toString()).toBe("payload".repeat(256));
 });
 
-test("a data offset beyond the packet drops it whole, without an ACK", async () => {
+test("9.3.4: a data offset beyond the packet drops it whole, without an ACK", async () => {
   const network = new Network();
   const [ours, peer] = scripted(network);
   peer.send({ type: TYPE_DATA, seq: 0, dataOffset: 5, body: Buffer.from("abc") });
   await network.advance(50);
   expect(ours.received).toBe(0);
   expect(peer.packets).toHaveLength(0);
+});
+
+test("9.3.4: SACKs of what is acknowledged already, and with a short tail, change nothing", async () => {
+  const network = new Network();
+  const [ours, peer] = scripted(network);
+  ours.stream.write(Buffer.alloc(4 * 1152));
+  await network.advance(15);
+  peer.send({ type: TYPE_ACK, ack: 2 });
+  await network.advance(15);
+  const short = sackBlocks([2, 4]).subarray(0, 7);
+  for (const body of [sackBlocks([0, 2]), sackBlocks([1, 3]), short]) {
+    peer.send({ type: TYPE_SACK, ack: 2, body });
+  }
+  await network.advance(15);
+  expect(ours.stream.inflight).toBe(2);
+  peer.send({ type: TYPE_ACK, ack: 4 });
+  await network.advance(15);
+  expect(await ours.stream.flush()).toBe(true);
 });
