@@ -51,3 +51,13 @@ export function u64le(value: number | bigint): Uint8Array {
   new DataView(out.buffer).setBigUint64(0, BigInt(value), true);
   return out;
 }
+
+export function u32be(value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, value);
+  return bytes;
+}
+
+export function u64be(value: number | bigint): Uint8Array {
+  return u64le(value).reverse();
+}

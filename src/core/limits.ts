@@ -90,3 +90,10 @@ export const REFUSED_ROOTS_MAX: number = 16;
 export const KEY_FILE_MAX_BYTES: number = 1 * KiB;
 /** A package.json that `build` and `sign` read. */
 export const PACKAGE_JSON_MAX_BYTES: number = 1 * MiB;
+/** Mach-O load commands: compiled Bun apps have 21 in 2.5 KB. */
+export const MACHO_COMMANDS_MAX: number = 256;
+export const MACHO_COMMANDS_MAX_BYTES: number = 64 * KiB;
+/** Apple's code signature: 32 bytes a page of 4 KiB, and certificates. */
+export const CODE_SIGNATURE_MAX_BYTES: number = 8 * MiB;
+/** Blobs in it, and certificates in an Authenticode table. */
+export const CODE_SIGNATURE_BLOBS_MAX: number = 16;

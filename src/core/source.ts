@@ -49,6 +49,32 @@ export function without(source: ByteSource, offset: number, sizeBytes: number): 
   return view;
 }
 
+/** The first `sizeBytes` bytes of `source`, with zeros in the given ranges. */
+export function masked(
+  source: ByteSource,
+  sizeBytes: number,
+  ranges: readonly { readonly offset: number; readonly sizeBytes: number }[],
+): ByteSource {
+  checkRange(source, 0, sizeBytes);
+  const view: ByteSource = {
+    sizeBytes,
+    read(at, count) {
+      checkRange(view, at, count);
+      const bytes = source.read(at, count);
+      const touched = ranges.filter(
+        (range) => range.offset < at + count && at < range.offset + range.sizeBytes,
+      );
+      if (touched.length === 0) return bytes;
+      const out = bytes.slice();
+      for (const range of touched) {
+        out.fill(0, Math.max(0, range.offset - at), range.offset + range.sizeBytes - at);
+      }
+      return out;
+    },
+  };
+  return view;
+}
+
 /** Calls `visit` with successive pieces that cover the source once, in order. */
 export function forEachPiece(
   source: ByteSource,

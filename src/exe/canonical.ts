@@ -1,13 +1,14 @@
 import { without, type ByteSource } from "../core/source.ts";
+import { normalForm } from "./normal-form.ts";
 import { REGION_BYTES } from "./region.ts";
 
 /**
- * The canonical stream: the executable without its 4096-byte region. It is what peers exchange and what
- * the content root covers; signing changes only the region, so it changes nothing here.
- * @throws {RangeError} when the region is not inside the source.
+ * The canonical stream: the executable's normal form without its 4096-byte region. It is what peers
+ * exchange and what the content root covers; signing changes only the region, so it changes nothing here.
+ * @throws {RangeError} when the region is not inside it. @throws {ExeError} CODE_SIGNATURE_INVALID
  */
 export function canonicalStream(source: ByteSource, regionOffset: number): ByteSource {
-  return without(source, regionOffset, REGION_BYTES);
+  return without(normalForm(source), regionOffset, REGION_BYTES);
 }
 
 /**

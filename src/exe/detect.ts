@@ -1,4 +1,4 @@
-import { equal } from "../core/bytes.ts";
+import { equal, toHex } from "../core/bytes.ts";
 import { CoreError } from "../core/core-error.ts";
 import type { ByteSource } from "../core/source.ts";
 import { ELF_MAGIC, readElf } from "./elf.ts";
@@ -19,6 +19,13 @@ const FORMATS = [
  */
 export function detectMachine(source: ByteSource): Machine {
   const machine = tryDetectMachine(source);
+  if (machine === undefined && isFat(source)) {
+    throw new ExeError(
+      "FORMAT_UNKNOWN",
+      "this is a universal (fat) macOS file: sign and publish one file for each processor",
+      { blame: "usage" },
+    );
+  }
   if (machine === undefined) {
     throw new ExeError(
       "FORMAT_UNKNOWN",
@@ -27,6 +34,13 @@ export function detectMachine(source: ByteSource): Machine {
     );
   }
   return machine;
+}
+
+/** fat_header and fat_header of 64 bits (mach-o/fat.h), in both byte orders. */
+const FAT_MAGICS = ["cafebabe", "bebafeca", "cafebabf", "bfbafeca"];
+
+function isFat(source: ByteSource): boolean {
+  return source.sizeBytes >= 4 && FAT_MAGICS.includes(toHex(source.read(0, 4)));
 }
 
 /** As detectMachine, but undefined for what is not a whole executable. */

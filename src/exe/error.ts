@@ -23,6 +23,16 @@ export type ExeErrorCode =
   | "FORMAT_UNKNOWN"
   /** An executable for another machine than it claims. */
   | "TARGET_MISMATCH"
-  | "TOO_LARGE";
+  | "TOO_LARGE"
+  /** Apple's or Microsoft's code signature does not fit the file, or is not the one that `sign` writes. */
+  | "CODE_SIGNATURE_INVALID";
 
 export class ExeError extends RustpatcherError<ExeErrorCode> {}
+
+export function codeSignatureInvalid(reason: string): ExeError {
+  return new ExeError(
+    "CODE_SIGNATURE_INVALID",
+    `the executable's code signature cannot be accepted: ${reason}`,
+    { blame: "artifact" },
+  );
+}

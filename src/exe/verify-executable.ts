@@ -17,6 +17,7 @@ import type { Extension } from "./extension.ts";
 import { findRegion } from "./find-region.ts";
 import { decodeRegion } from "./full-region.ts";
 import { isForTarget, targetOf } from "./machine.ts";
+import { checkCodeSignature, normalForm } from "./normal-form.ts";
 import { CORE_BYTES, decodeCore, type RegionCore } from "./region.ts";
 
 /** Every check passed. Only verifyExecutable makes these. */
@@ -80,7 +81,8 @@ function verifyFull(
   const { core } = checkRegion(owner, region, record);
   checkPosition(record, offset);
   checkTarget(source, record.record.target);
-  checkCoreHash(source, offset, core);
+  checkCodeSignature(source);
+  checkCoreHash(normalForm(source), offset, core);
   const table = BlockTable.ofStream(canonicalStream(source, offset));
   if (!equal(table.root, record.record.root)) {
     throw new ExeError("ROOT_MISMATCH", "the content is not the one that was signed", {
@@ -107,6 +109,7 @@ function verifyCoreOnly(
     );
   }
   checkCoreSignature(owner, core);
+  // The rule of the Rust crate: every byte of the file, whatever its format.
   checkCoreHash(source, offset, core);
   return { kind: "core", owner, offset, region, core };
 }

@@ -14,8 +14,10 @@ export type ReleaseErrorCode =
   /** Something that neither the region, the flags nor package.json say. */
   | "CONFIG_MISSING"
   | "COMPILE_FAILED"
-  /** macOS: patching breaks the code signature. */
+  /** macOS with only a core: patching breaks the code signature for good. */
   | "TARGET_UNSUPPORTED"
+  /** Signed by a certificate, which signing would break. */
+  | "CODE_SIGNED"
   /** Signed, but not in a way that anybody would take it from us: no record, expired, dated in the future. */
   | "NOT_PUBLISHABLE"
   /** Nobody who was asked knows a release that could be installed. */

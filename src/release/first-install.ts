@@ -12,6 +12,7 @@ import type { TargetName } from "../core/target-key.ts";
 import { aroundRegion } from "../exe/canonical.ts";
 import { checkRegion } from "../exe/check-region.ts";
 import { ExeError } from "../exe/error.ts";
+import { completion, normalForm } from "../exe/normal-form.ts";
 import { REGION_BYTES } from "../exe/region.ts";
 import { verifyExecutable, type VerifiedFull } from "../exe/verify-executable.ts";
 import { FsError } from "../fs/error.ts";
@@ -114,6 +115,9 @@ async function install(
     for (let tries = 1; ; tries++) {
       writeAll(file.fd, region, regionOffset);
       try {
+        for (const { offset, bytes } of completion(normalForm(fileSource(file.fd)))) {
+          writeAll(file.fd, bytes, offset);
+        }
         checkFile(owner, file.fd, record, region);
         break;
       } catch (cause) {
@@ -128,7 +132,7 @@ async function install(
     fsyncSync(file.fd);
     renameSync(file.path, out);
     syncDirectory(dirname(out));
-    return { version: version.text, sizeBytes: lengthBytes + REGION_BYTES };
+    return { version: version.text, sizeBytes: fileSource(file.fd).sizeBytes };
   } finally {
     discard(file);
   }

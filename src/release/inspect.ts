@@ -7,6 +7,7 @@ import type { Extension } from "../exe/extension.ts";
 import { findRegion } from "../exe/find-region.ts";
 import { decodeRegion } from "../exe/full-region.ts";
 import { targetOf } from "../exe/machine.ts";
+import { tryCodeSignature, tryNormalForm, type CodeSignature } from "../exe/normal-form.ts";
 import { coreState, decodeCore, type RegionCore, type RegionState } from "../exe/region.ts";
 import { readAutoload, type Autoload } from "../exe/standalone.ts";
 
@@ -18,6 +19,8 @@ export interface Inspection {
   readonly regionBytes: number;
   /** From the header of the executable format; null when it has none that we know. */
   readonly machine: string | null;
+  /** The operating system's: its kind, right or wrong; null when it cannot be told. */
+  readonly codeSignature: CodeSignature | null;
   /** null for a file that Bun has not compiled. */
   readonly autoload: Autoload | null;
   readonly version: string | null;
@@ -71,7 +74,8 @@ export function inspectExecutable(source: ByteSource): Inspection {
     regionOffset: found.offset,
     regionBytes: found.sizeBytes,
     machine: machine === undefined ? null : targetOf(machine),
-    autoload: readAutoload(source) ?? null,
+    codeSignature: tryCodeSignature(source) ?? null,
+    autoload: readAutoload(tryNormalForm(source)) ?? null,
     ...describeCore(core),
     ...describeExtension(extension),
   };

@@ -9,7 +9,6 @@ import { targetOf } from "../exe/machine.ts";
 import { withFile } from "../fs/file-source.ts";
 import { compileApp } from "./compile.ts";
 import { ReleaseError } from "./error.ts";
-import { macosUnsupported } from "./macos.ts";
 import { findProject } from "./project.ts";
 import { reserveExecutable } from "./reserve.ts";
 import {
@@ -67,7 +66,6 @@ export async function buildRelease(options: BuildOptions): Promise<BuiltExecutab
   if (signer !== undefined) refuseOtherKey(owner, signer);
   const version = versionOf(settings);
   const requested = requestedTarget(settings);
-  if ((requested ?? process.platform).startsWith("darwin")) throw macosUnsupported();
   const host = targetOf(withFile(process.execPath, detectMachine));
   const extension = toExtension(settings, owner, requested ?? host);
   const path = outfileOf(options.outfile ?? basename(extension.app), extension.target);

@@ -4,13 +4,13 @@ import type { Extension } from "../exe/extension.ts";
 import { findRegion } from "../exe/find-region.ts";
 import { decodeRegion, encodeRegion } from "../exe/full-region.ts";
 import { coreState, unsignedCore } from "../exe/region.ts";
-import { refuseMacos } from "./macos.ts";
+import { inNormalForm } from "./code-signature.ts";
 import { rewriteExecutable } from "./rewrite.ts";
 
 /**
  * Fills the blank region of a freshly compiled app with everything but signatures (blank → reserved).
  * @throws {ExeError} when there is not exactly one blank region
- * @throws {ReleaseError} TARGET_UNSUPPORTED
+ * @throws {ReleaseError} CODE_SIGNED
  * @throws {FsError}
  */
 export function reserveExecutable(
@@ -20,7 +20,6 @@ export function reserveExecutable(
 ): void {
   const region = encodeRegion(unsignedCore(version), { ...extension, record: undefined });
   rewriteExecutable(path, (draft) => {
-    refuseMacos(draft.source);
     const found = findRegion(draft.source);
     const isBlank =
       found.kind === "full" &&
@@ -31,6 +30,6 @@ export function reserveExecutable(
         offsets: [found.offset],
       });
     }
-    draft.write(found.offset, region);
+    inNormalForm(draft, () => draft.write(found.offset, region));
   });
 }

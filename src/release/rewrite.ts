@@ -1,3 +1,4 @@
+import { ftruncateSync } from "node:fs";
 import { forEachPiece, type ByteSource } from "../core/source.ts";
 import { fileSource, withFile } from "../fs/file-source.ts";
 import { checkReplaceable, replaceFile } from "../fs/replace-file.ts";
@@ -8,6 +9,8 @@ export interface Draft {
   /** Sees what was written so far. */
   readonly source: ByteSource;
   write(offset: number, bytes: Uint8Array): void;
+  /** Drops everything behind the first `sizeBytes` bytes. */
+  cut(sizeBytes: number): void;
 }
 
 /**
@@ -20,8 +23,14 @@ export function rewriteExecutable<T>(path: string, edit: (draft: Draft) => T): T
   return withFile(real, (original) =>
     replaceFile(real, (fd) => {
       forEachPiece(original, (piece, offset) => writeAll(fd, piece, offset));
-      const source = fileSource(fd);
-      return edit({ source, write: (offset, bytes) => writeAll(fd, bytes, offset) });
+      return edit({
+        // A source has the size the file had when it was made.
+        get source() {
+          return fileSource(fd);
+        },
+        write: (offset, bytes) => writeAll(fd, bytes, offset),
+        cut: (sizeBytes) => ftruncateSync(fd, sizeBytes),
+      });
     }),
   );
 }

@@ -1,6 +1,7 @@
 /**
  * Signing: blank or reserved → signed, in place. Order: content root of the canonical stream → release
- * record → extension → core hash → core signature. Each covers the ones before it, none the ones after.
+ * record → extension → core hash → core signature → on macOS the code signature. Each covers the ones
+ * before it, none the ones after.
  */
 import { dirname, resolve } from "node:path";
 import type { PublicKey, SecretSeed } from "../core/brand.ts";
@@ -18,11 +19,12 @@ import { encodeExtension, type Extension } from "../exe/extension.ts";
 import { findRegion, type FoundRegion } from "../exe/find-region.ts";
 import { decodeRegion } from "../exe/full-region.ts";
 import { isForTarget, targetOf } from "../exe/machine.ts";
+import { tryNormalForm } from "../exe/normal-form.ts";
 import { CORE_BYTES, coreState, decodeCore, encodeCore, type RegionCore } from "../exe/region.ts";
 import { readAutoload } from "../exe/standalone.ts";
 import { verifyExecutable, type VerifiedExecutable } from "../exe/verify-executable.ts";
 import { ReleaseError } from "./error.ts";
-import { refuseMacos } from "./macos.ts";
+import { inNormalForm, refuseCoreOnlyMacos } from "./code-signature.ts";
 import { findProject } from "./project.ts";
 import { rewriteExecutable, type Draft } from "./rewrite.ts";
 import { refuseSecretInside } from "./secret-scan.ts";
@@ -58,7 +60,8 @@ export interface SignedExecutable {
 /**
  * Signs the executable at `path`, verifies the result, and only then puts it in place; in every other
  * case the file stays as it was.
- * @throws {ReleaseError} KEY_MISMATCH, KEY_INSIDE, CONFIG_MISSING, CONFIG_INVALID, TARGET_UNSUPPORTED
+ * @throws {ReleaseError} KEY_MISMATCH, KEY_INSIDE, CONFIG_MISSING, CONFIG_INVALID, TARGET_UNSUPPORTED,
+ *   CODE_SIGNED
  * @throws {ExeError} REGION_MISSING, REGION_AMBIGUOUS, REGION_TRUNCATED, …
  * @throws {CoreError} VERSION_INVALID, FIELD_INVALID
  * @throws {FsError}
@@ -67,10 +70,13 @@ export function signExecutable(path: string, options: SignOptions): SignedExecut
   const owner = publicKeyOf(options.seed);
   return rewriteExecutable(path, (draft) => {
     const found = findRegion(draft.source);
-    refuseMacos(draft.source);
     refuseSecretInside(draft.source, options.seed);
-    if (found.kind === "full") signFull(draft, found, path, options, owner);
-    else signCoreOnly(draft, found, options, owner);
+    if (found.kind === "full") {
+      inNormalForm(draft, () => signFull(draft, found, path, options, owner));
+    } else {
+      refuseCoreOnlyMacos(draft.source);
+      signCoreOnly(draft, found, options, owner);
+    }
     return {
       verified: verifyExecutable(draft.source, { owner }),
       warnings: warnings(draft.source),
@@ -159,7 +165,7 @@ function targetFor(source: ByteSource, settings: Settings): Target {
 }
 
 function warnings(source: ByteSource): string[] {
-  const autoload = readAutoload(source);
+  const autoload = readAutoload(tryNormalForm(source));
   const loaded = [
     ...(autoload?.bunfig === true ? ["bunfig.toml"] : []),
     ...(autoload?.dotenv === true ? [".env"] : []),

@@ -8,7 +8,9 @@ import { join } from "node:path";
 import type { BlockTable } from "../content/table.ts";
 import type { ReleaseRecord } from "../core/release-record.ts";
 import type { ByteSource } from "../core/source.ts";
+import { completion, normalForm } from "../exe/normal-form.ts";
 import { REGION_BYTES } from "../exe/region.ts";
+import { fileSource } from "../fs/file-source.ts";
 import {
   createBeside,
   discard,
@@ -57,8 +59,12 @@ export class Assembly {
     writeAll(this.file.fd, bytes.subarray(before), streamOffset + before + REGION_BYTES);
   }
 
+  /** The last thing to write: the code signature of a macOS executable follows from everything else. */
   writeRegion(region: Uint8Array): void {
     writeAll(this.file.fd, region, this.record.regionOffset);
+    for (const { offset, bytes } of completion(normalForm(fileSource(this.file.fd)))) {
+      writeAll(this.file.fd, bytes, offset);
+    }
   }
 
   /**

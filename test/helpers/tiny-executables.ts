@@ -44,14 +44,31 @@ export function tinyElf(
   return file;
 }
 
+/**
+ * The head of a Mach-O executable in normal form: __TEXT is these 1024 bytes, __LINKEDIT what follows,
+ * and there is an empty place for the code signature.
+ */
 export function tinyMacho(cpuType = 0x0100_000c, fileType = 2): Uint8Array {
   const file = new Uint8Array(1024);
   const view = new DataView(file.buffer);
   view.setUint32(0, 0xfeed_facf, true);
   view.setUint32(4, cpuType, true);
   view.setUint32(12, fileType, true);
-  view.setUint32(16, 1, true);
-  view.setUint32(20, 72, true);
+  view.setUint32(16, 3, true);
+  view.setUint32(20, 160, true);
+  for (const [at, name, offset, sizeBytes] of [
+    [32, "__TEXT", 0n, 1024n],
+    [104, "__LINKEDIT", 1024n, 0n],
+  ] as const) {
+    view.setUint32(at, 0x19, true);
+    view.setUint32(at + 4, 72, true);
+    file.set(utf8(name), at + 8);
+    view.setBigUint64(at + 32, sizeBytes, true);
+    view.setBigUint64(at + 40, offset, true);
+    view.setBigUint64(at + 48, sizeBytes, true);
+  }
+  view.setUint32(176, 0x1d, true);
+  view.setUint32(180, 16, true);
   return file;
 }
 
@@ -62,7 +79,10 @@ export function tinyPe(machine = 0x8664, characteristics = 0x0022): Uint8Array {
   view.setUint32(0x3c, 128, true);
   file.set(utf8("PE"), 128);
   view.setUint16(132, machine, true);
+  view.setUint16(128 + 20, 240, true);
   view.setUint16(128 + 22, characteristics, true);
+  view.setUint16(152, 0x20b, true);
+  view.setUint32(152 + 108, 16, true);
   return file;
 }
 

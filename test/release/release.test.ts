@@ -157,7 +157,6 @@ describe("build", () => {
         { settings: { version: "1.2.3-abcdefghijk" } },
         "not a version",
       ],
-      ["macOS (A16)", { settings: { target: "darwin-arm64" } }, "macOS"],
       ["a mode", { settings: { mode: "x" } }, "update mode"],
     ])("%s, before it compiles", async (_what, options, message) => {
       const outfile = join(directory, "existing");

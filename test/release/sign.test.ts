@@ -132,6 +132,7 @@ describe("signing", () => {
   test.each([
     [tinyElf(ELF_X64, MUSL), "linux-x64-musl"],
     [tinyPe(), "windows-x64"],
+    [tinyMacho(), "darwin-arm64"],
   ] as const)("takes the target from the header", (header, target) => {
     put(blank(header));
     expect(sign().verified).toMatchObject({ extension: { target } });
@@ -224,7 +225,8 @@ describe("refuses, and leaves the file as it was", () => {
     refuses(blank(), "unknown target", { settings: { ...settings, target: "amiga" } }));
   test("a full region in what is no executable", () =>
     refuses(concat(new Uint8Array(3000), blankRegion()), "not a whole"));
-  test("macOS (A16)", () => refuses(blank(tinyMacho()), "macOS"));
+  test("a macOS executable with only a core, whose code signature would be lost (A16)", () =>
+    refuses(coreImage({ seed, stream: tinyStream(tinyMacho()) }), "macOS"));
 
   test("a key that is not the owner's in package.json or region (B5)", () => {
     const publicKey = keyText(publicKeyOf(generateSeed()));
