@@ -2,10 +2,16 @@
  * The region of the running executable. The asset import is what carries `region.bin` into every app,
  * once and byte for byte; `sign` writes over it inside the executable.
  */
-import { readFileSync } from "node:fs";
+import type { readFileSync } from "node:fs";
 import regionPath from "./region.bin" with { type: "file" };
 
 /** 4096 new bytes, read at run time: blank under `bun run`, what `sign` wrote in a signed executable. */
-export function readOwnRegion(): Uint8Array {
-  return new Uint8Array(readFileSync(regionPath));
+export function readOwnRegion(): Promise<Uint8Array> {
+  return Bun.file(regionPath).bytes();
+}
+
+/** The same at once. */
+export function readOwnRegionSync(): Uint8Array {
+  const fs = process.getBuiltinModule("node:fs") as { readFileSync: typeof readFileSync };
+  return new Uint8Array(fs.readFileSync(regionPath));
 }

@@ -1,7 +1,5 @@
 /** The API of `import … from "rustpatcher"`. `import "rustpatcher/auto"` needs none of it. */
-import { readOwnRegion } from "../embed/region.ts";
-import { workerPath } from "../embed/worker-path.ts";
-import { provideAssets } from "./patcher/assets.ts";
+import { provideOwnAssets } from "../embed/own-assets.ts";
 import { startPatcher, type Patcher } from "./patcher/patcher.ts";
 import type { UpdaterMode } from "./patcher/updater-mode.ts";
 
@@ -22,7 +20,7 @@ export interface SpawnOptions {
   readonly bootstrap?: readonly string[];
 }
 
-provideAssets({ readRegion: readOwnRegion, workerPath });
+provideOwnAssets();
 
 /**
  * Starts updating this program, in a thread of its own. A second call, or one beside
@@ -32,5 +30,7 @@ provideAssets({ readRegion: readOwnRegion, workerPath });
  * @throws {CoreError} FIELD_INVALID for a mode that does not exist.
  */
 export async function spawn(options: UpdaterMode | SpawnOptions = {}): Promise<Patcher> {
-  return startPatcher(typeof options === "string" ? { mode: options } : options);
+  const patcher = startPatcher(typeof options === "string" ? { mode: options } : options);
+  await patcher.ready;
+  return patcher;
 }

@@ -1,11 +1,11 @@
 import { CORE_BYTES, coreState, decodeCore } from "../exe/region.ts";
 import { ownAssets } from "./assets.ts";
 
-/** Why this process cannot update itself; undefined when it can. Never throws. */
-export function inactiveReason(disable: string | undefined): string | undefined {
+/** Why this process cannot update itself; undefined when it can. Never rejects. */
+export async function inactiveReason(disable: string | undefined): Promise<string | undefined> {
   if (disable === "1") return "updates are switched off by RUSTPATCHER_DISABLE=1";
   try {
-    const core = decodeCore(ownAssets().readRegion().subarray(0, CORE_BYTES));
+    const core = decodeCore((await ownAssets().readRegion()).subarray(0, CORE_BYTES));
     switch (coreState(core)) {
       case "signed":
         return undefined;

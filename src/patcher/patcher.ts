@@ -3,11 +3,11 @@
  * what it reports, and replaces the process. It never writes to stdout, never keeps the process alive and
  * never throws into the app but from the methods that the app calls.
  */
-import { EventEmitter } from "node:events";
 import { parseUpdateMode } from "../core/update-mode.ts";
 import type { Log } from "../core/log.ts";
 import type { ErrorInfo, ProgressInfo, ReleaseInfo, UpdateEvent } from "../update/events.ts";
 import { ownAssets } from "./assets.ts";
+import { Emitter } from "./emitter.ts";
 import { PatcherError } from "./error.ts";
 import { inactiveReason } from "./own-region.ts";
 import { startFacts } from "./process-facts.ts";
@@ -34,20 +34,25 @@ const START_DELAY_MS = 50;
 const SLOT = Symbol.for("rustpatcher.patcher");
 
 /** Updates this program. Made by `spawn` or by `import "rustpatcher/auto"`. */
-export class Patcher extends EventEmitter<PatcherEvents> {
-  readonly #link: WorkerLink | undefined;
+export class Patcher extends Emitter<PatcherEvents> {
   readonly #log: Log;
+  #link: WorkerLink | undefined;
   #hasCrashed = false;
+  #isStopped = false;
+  /** @internal Settled once it is known whether this program can update itself. Never rejects. */
+  readonly ready: Promise<void>;
 
   /** @internal */
   constructor(overrides: Overrides, log: Log) {
     super();
     this.#log = log;
-    const reason = inactiveReason(startFacts.env["RUSTPATCHER_DISABLE"]);
-    if (reason !== undefined) {
-      log("warn", reason);
-      return;
-    }
+    this.ready = this.#begin(overrides);
+  }
+
+  async #begin(overrides: Overrides): Promise<void> {
+    const reason = await inactiveReason(startFacts.env["RUSTPATCHER_DISABLE"]);
+    if (reason !== undefined) return this.#log("warn", reason);
+    if (this.#isStopped) return;
     const { env, execPath } = startFacts;
     this.#link = new WorkerLink({
       workerPath: ownAssets().workerPath,
@@ -77,6 +82,7 @@ export class Patcher extends EventEmitter<PatcherEvents> {
    * decides what becomes of it. Rejects with a PatcherError.
    */
   async check(): Promise<ReleaseInfo | undefined> {
+    await this.ready;
     return this.#link?.ask("check");
   }
 
@@ -85,12 +91,15 @@ export class Patcher extends EventEmitter<PatcherEvents> {
    * with undefined when there is nothing newer. Rejects with a PatcherError.
    */
   async apply(): Promise<ReleaseInfo | undefined> {
+    await this.ready;
     return this.#link?.ask("apply");
   }
 
   /** Leaves the swarm and frees every socket, timer and thread. A stopped patcher stays stopped. */
   async stop(): Promise<void> {
     if (Reflect.get(globalThis, SLOT) === this) Reflect.deleteProperty(globalThis, SLOT);
+    this.#isStopped = true;
+    await this.ready;
     await this.#link?.stop();
   }
 

@@ -9,6 +9,9 @@ import { inactiveReason } from "../../src/patcher/own-region.ts";
 import { isShown, verbosityOf } from "../../src/patcher/stderr.ts";
 import { codeOf } from "../helpers/installed.ts";
 
+const provide = (readRegionSync: () => Uint8Array): void =>
+  provideAssets({ readRegion: async () => readRegionSync(), readRegionSync, workerPath: "" });
+
 describe("UpdaterMode", () => {
   test("is the text that package.json takes", () => {
     expect([UpdaterMode.Now, UpdaterMode.OnRestart, UpdaterMode.Manual]).toEqual([
@@ -43,7 +46,7 @@ describe("Version", () => {
   test("is the one in the region, and none in a blank one", () => {
     const region = new Uint8Array(REGION_BYTES);
     region.set(encodeCore(unsignedCore(parseVersion("4.5.6"))));
-    provideAssets({ readRegion: () => region, workerPath: "" });
+    provide(() => region);
     expect(String(Version.current())).toBe("4.5.6");
     region.set(encodeCore(unsignedCore(undefined)));
     expect(Version.current()).toBeUndefined();
@@ -65,27 +68,29 @@ describe("a program that cannot update itself", () => {
     ["blank", encodeCore(unsignedCore(undefined)), "not a signed executable"],
     ["reserved", encodeCore(unsignedCore(parseVersion("1.0.0"))), "not signed yet"],
     ["damaged", new Uint8Array(CORE_BYTES), "damaged"],
-  ])("because its region is %s: knows why", (_state, core, reason) => {
-    provideAssets({ readRegion: regionWith(core), workerPath: "" });
-    expect(inactiveReason(undefined)).toContain(reason);
+  ])("because its region is %s: knows why", async (_state, core, reason) => {
+    provide(regionWith(core));
+    expect(await inactiveReason(undefined)).toContain(reason);
   });
 
-  test("because its region cannot be read: knows why, and does not throw", () => {
+  test("because its region cannot be read: knows why, and does not throw", async () => {
     const readRegion = (): Uint8Array => {
       throw new Error("no such file");
     };
-    provideAssets({ readRegion, workerPath: "" });
-    expect(inactiveReason(undefined)).toContain("no such file");
+    provide(readRegion);
+    expect(await inactiveReason(undefined)).toContain("no such file");
   });
 
-  test("is switched off by 1 alone", () => {
-    provideAssets({ readRegion: regionWith(encodeCore(signed)), workerPath: "" });
-    expect(inactiveReason("1")).toContain("RUSTPATCHER_DISABLE");
-    for (const other of [undefined, "", "0", "true"]) expect(inactiveReason(other)).toBeUndefined();
+  test("is switched off by 1 alone", async () => {
+    provide(regionWith(encodeCore(signed)));
+    expect(await inactiveReason("1")).toContain("RUSTPATCHER_DISABLE");
+    for (const other of [undefined, "", "0", "true"]) {
+      expect(await inactiveReason(other)).toBeUndefined();
+    }
   });
 
   test("gets a patcher that does nothing", async () => {
-    provideAssets({ readRegion: regionWith(encodeCore(unsignedCore(undefined))), workerPath: "" });
+    provide(regionWith(encodeCore(unsignedCore(undefined))));
     const patcher = await spawn({ mode: UpdaterMode.Manual });
     expect(patcher).toBeInstanceOf(Patcher);
     expect(patcher.active).toBe(false);
