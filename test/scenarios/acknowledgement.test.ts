@@ -1,6 +1,6 @@
 /** What is acknowledged, when, and with which numbers. */
 import { expect, test } from "bun:test";
-import { RECV_WINDOW_MAX, REORDER_ENTRY_COST } from "../../src/udx/constants.ts";
+import { RECV_WINDOW_MAX, REORDER_BYTES_MAX, REORDER_ENTRY_COST } from "../../src/udx/constants.ts";
 import {
   TYPE_ACK,
   TYPE_DATA,
@@ -201,4 +201,24 @@ test("9.3.4: SACKs of what is acknowledged already, and with a short tail, chang
   peer.send({ type: TYPE_ACK, ack: 4 });
   await network.advance(15);
   expect(await ours.stream.flush()).toBe(true);
+});
+
+test("what waits behind a lost packet is not taken out of the window before its own budget is", async () => {
+  const network = new Network();
+  const [, peer] = scripted(network);
+  const payload = Buffer.alloc(1400);
+  const free = (REORDER_BYTES_MAX - RECV_WINDOW_MAX) / (payload.length + REORDER_ENTRY_COST);
+  const windowAfter = async (from: number, to: number): Promise<number | undefined> => {
+    for (let seq = from; seq < to; seq++) peer.send({ type: TYPE_DATA, seq, body: payload });
+    await network.advance(30);
+    return peer.packets.at(-1)?.window;
+  };
+  const last = Math.floor(free);
+  expect(await windowAfter(1, last)).toBe(RECV_WINDOW_MAX);
+  expect(await windowAfter(last, last + 100)).toBeLessThan(RECV_WINDOW_MAX);
+  // The lost packet fills the gap: everything goes to the reader, who takes it at once.
+  expect(await windowAfter(0, 1)).toBeGreaterThan(0);
+  peer.send({ type: TYPE_HEARTBEAT });
+  await network.advance(30);
+  expect(peer.packets.at(-1)).toMatchObject({ ack: last + 100, window: RECV_WINDOW_MAX });
 });

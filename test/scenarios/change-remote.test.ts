@@ -11,7 +11,7 @@ import {
   writeAll,
 } from "../udx/sim/world.ts";
 
-test("both ends leave the relay in mid-transfer and lose nothing", async () => {
+test("9.1.16, 9.2.59, 9.2.62: both ends leave the relay in mid-transfer and lose nothing", async () => {
   const network = new Network(5);
   Object.assign(network.link, { jitterMs: 5, rate: 2000 });
   const a = createStream(network, "10.0.0.1", 1, { firewall: () => false });
@@ -93,7 +93,7 @@ test("what was sent before keeps its address and id when it is sent again", asyn
   await changed;
 });
 
-test("a pending change is settled when the stream ends", async () => {
+test("9.2.60: a pending change is settled when the stream ends", async () => {
   const network = new Network();
   const [a, b] = createPair(network);
   a.stream.write("outstanding");

@@ -14,7 +14,7 @@ function scripted(network: Network): [Watch, ScriptedPeer] {
   return [ours, peer];
 }
 
-test("before the next expected number it only counts as an ACK", async () => {
+test("9.3.3: before the next expected number it only counts as an ACK", async () => {
   const network = new Network();
   const [ours, peer] = scripted(network);
   await network.advance(30);
@@ -24,7 +24,7 @@ test("before the next expected number it only counts as an ACK", async () => {
 });
 
 for (const seq of [2, 3, 2 + REORDER_LIMIT - 1]) {
-  test(`at ${seq}, with 2 expected, it resets the stream`, async () => {
+  test(`9.3.3: at ${seq}, with 2 expected, it resets the stream`, async () => {
     const network = new Network();
     const [ours, peer] = scripted(network);
     await network.advance(30);
@@ -95,7 +95,7 @@ test("the error given to destroy is emitted here; the peer sees a reset", async 
   expect(b.error).toMatchObject({ code: "ECONNRESET" });
 });
 
-test("an unconnected stream closes without a packet", async () => {
+test("9.1.4, 9.2.34: an unconnected stream closes without a packet", async () => {
   const network = new Network();
   const lone = createStream(network, "10.0.0.1", 1);
   lone.stream.destroy();
@@ -104,7 +104,7 @@ test("an unconnected stream closes without a packet", async () => {
   expect(network.sent).toBe(0);
 });
 
-test("destroying while packets wait beyond a gap closes both sides", async () => {
+test("9.2.39: destroying while packets wait beyond a gap closes both sides", async () => {
   const network = new Network();
   const [ours, peer] = scripted(network);
   peer.send({ type: TYPE_DATA, seq: 9, body: Buffer.from("later") });
@@ -115,7 +115,7 @@ test("destroying while packets wait beyond a gap closes both sides", async () =>
   expect(ours.isClosed).toBe(true);
 });
 
-test("the peer may destroy before we connect; connecting and destroying later are harmless", async () => {
+test("9.2.42: the peer may destroy before we connect; connecting and destroying later are harmless", async () => {
   const network = new Network();
   const ours = createStream(network, "10.0.0.1", 1, { firewall: () => false });
   const peer = new ScriptedPeer(network, "10.0.0.2", ours);
@@ -127,4 +127,25 @@ test("the peer may destroy before we connect; connecting and destroying later ar
   await network.advance(30);
   expect(ours.stream.connected).toBe(false);
   expect(peer.packets).toHaveLength(0);
+});
+
+test("9.1.4: the socket may be closed in the close handler of a destroyed stream", async () => {
+  const network = new Network();
+  const [a] = createPair(network);
+  let isSocketClosed = false;
+  a.stream.on("close", () => void a.socket.close().then(() => (isSocketClosed = true)));
+  a.stream.destroy();
+  await network.advance(50);
+  expect([a.error, isSocketClosed]).toEqual([null, true]);
+});
+
+test("9.1.5: destroying right after a write cancels the write and sends none of it", async () => {
+  const network = new Network();
+  const [a, b] = createPair(network);
+  a.stream.write("never sent");
+  const flushed = a.stream.flush();
+  a.stream.destroy();
+  await network.advance(50);
+  expect(await flushed).toBe(false);
+  expect([a.isClosed, a.error, b.received]).toEqual([true, null, 0]);
 });

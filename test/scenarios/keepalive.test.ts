@@ -3,7 +3,7 @@ import { TYPE_ACK, TYPE_DATA, TYPE_HEARTBEAT } from "../../src/udx/header.ts";
 import { Network } from "../udx/sim/network.ts";
 import { createPair, createStream, ScriptedPeer } from "../udx/sim/world.ts";
 
-test("an idle stream keeps asking, the peer answers each time, and both end cleanly", async () => {
+test("9.1.25: an idle stream keeps asking, the peer answers each time, and both end cleanly", async () => {
   const network = new Network();
   const [a, b] = createPair(network);
   a.stream.setKeepalive(10);

@@ -5,7 +5,7 @@ import { TYPE_ACK, TYPE_DATA, TYPE_END } from "../../src/udx/header.ts";
 import { Network } from "../udx/sim/network.ts";
 import { createPair, createStream, ScriptedPeer } from "../udx/sim/world.ts";
 
-test("both sides close cleanly although every packet of the closing side is lost for a second", async () => {
+test("9.3.3: both sides close cleanly although every packet of the closing side is lost for a second", async () => {
   const network = new Network();
   const [a, b] = createPair(network);
   a.stream.end("bye");
@@ -20,7 +20,7 @@ test("both sides close cleanly although every packet of the closing side is lost
   expect(second.error).toBeNull();
 });
 
-test("a repeated END of a closed stream is answered to its peer, for a while", async () => {
+test("9.3.3: a repeated END of a closed stream is answered to its peer, for a while", async () => {
   const network = new Network();
   const closed = createStream(network, "10.0.0.1", 1);
   const peer = new ScriptedPeer(network, "10.0.0.2", closed);

@@ -25,7 +25,7 @@ test("sixteen streams share one socket on each side without mixing", async () =>
   for (const { to, data } of pairs) expect(Buffer.concat(to.chunks).equals(data)).toBe(true);
 });
 
-test("twenty small writes of one turn leave in few packets", async () => {
+test("9.1.7, 9.1.10: twenty small writes of one turn to a sibling on the socket leave in few packets", async () => {
   const network = new Network();
   const udx = new UDX(network.runtime);
   const socket = udx.createSocket();

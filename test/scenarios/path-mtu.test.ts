@@ -13,11 +13,15 @@ function pair(network: Network, isUnfragmented: boolean): [Watch, Watch] {
   return createPair(network);
 }
 
-async function transfer(network: Network, isUnfragmented = true): Promise<Watch> {
+async function transfer(
+  network: Network,
+  isUnfragmented = true,
+  bytes = 1_000_000,
+): Promise<Watch> {
   const [a, b] = pair(network, isUnfragmented);
   // One size is tried per round trip.
   network.link.rate = 2000;
-  const data = pattern(1_000_000);
+  const data = pattern(bytes);
   writeAll(a.stream, data);
   b.stream.end();
   await network.runUntil(() => a.isClosed && b.isClosed);
@@ -55,6 +59,13 @@ for (const limit of [1200, 1280, 1420]) {
     expect(a.stream.rtoCount).toBe(0);
   });
 }
+
+test("9.1.13: with every probe lost, 10 MiB arrive and the size stays at the base", async () => {
+  const network = new Network();
+  network.link.drop = (datagram) => datagram.length + IP_UDP_HEADERS > MTU_BASE;
+  const a = await transfer(network, true, 10 * 1024 * 1024);
+  expect(a.stream.mtu).toBe(MTU_BASE);
+});
 
 test("padding is not counted as traffic", async () => {
   const network = new Network();

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { TYPE_ACK, TYPE_DATA, TYPE_END, TYPE_MESSAGE } from "../../src/udx/header.ts";
 import type { UDXSocket } from "../../src/udx/socket.ts";
 import { Network } from "../udx/sim/network.ts";
-import { createStream, ScriptedPeer } from "../udx/sim/world.ts";
+import { connect, createStream, ScriptedPeer, watch } from "../udx/sim/world.ts";
 
 test("without a hook everything is dropped", async () => {
   const network = new Network();
@@ -15,7 +15,7 @@ test("without a hook everything is dropped", async () => {
   expect(ours.stream.packetsReceived).toBe(1);
 });
 
-test("the hook sees each packet's socket and source, and admitted data waits for no connect", async () => {
+test("9.2.35: the hook sees each packet's socket and source, and admitted data waits for no connect", async () => {
   const network = new Network();
   const asked: [UDXSocket, number, string, number][] = [];
   const ours = createStream(network, "10.0.0.1", 1, {
@@ -99,7 +99,7 @@ test("on the stream's own socket the source is not checked: NATs rebind", async 
   expect(peer.packets.at(-1)).toMatchObject({ type: TYPE_ACK, ack: 1 });
 });
 
-test("a stream connected to itself works", async () => {
+test("9.1.7: a stream connected to itself works", async () => {
   const network = new Network();
   const self = createStream(network, "10.0.0.1", 1);
   const port = self.socket.address()?.port ?? 0;
@@ -108,4 +108,34 @@ test("a stream connected to itself works", async () => {
   await network.runUntil(() => self.isClosed, 5000);
   expect(Buffer.concat(self.chunks).toString()).toBe("to me");
   expect(self.error).toBeNull();
+});
+
+for (const isShared of [false, true]) {
+  const sockets = isShared ? "one shared socket" : "two sockets";
+  test(`9.1.6: connecting inside the read callback completes the sender's write, on ${sockets}`, async () => {
+    const network = new Network();
+    const a = createStream(network, "10.0.0.1", 1);
+    const socket = isShared ? a.socket : a.udx.createSocket();
+    if (!isShared) socket.bind(0, "10.0.0.1");
+    const b = watch(a.udx, socket, a.udx.createStream(2, { firewall: () => false }));
+    connect(a, b);
+    b.stream.once("data", () => connect(b, a));
+    a.stream.write("hello");
+    const flushed = a.stream.flush();
+    await network.advance(100);
+    expect(await flushed).toBe(true);
+    expect(Buffer.concat(b.chunks).toString()).toBe("hello");
+    expect(a.stream.retransmits).toBe(0);
+  });
+}
+
+test("9.2.67: the default hook on a shared socket delivers nothing, and the writer times out", async () => {
+  const network = new Network();
+  const a = createStream(network, "10.0.0.1", 1);
+  const b = watch(a.udx, a.socket, a.udx.createStream(2));
+  connect(a, b);
+  a.stream.write("hello");
+  await network.runUntil(() => a.isClosed, 60_000);
+  expect(a.error).toMatchObject({ code: "ETIMEDOUT" });
+  expect(b.received).toBe(0);
 });

@@ -4,7 +4,7 @@ import { TYPE_ACK, TYPE_DATA, TYPE_SACK } from "../../src/udx/header.ts";
 import { Network } from "../udx/sim/network.ts";
 import { createStream, sackBlocks, ScriptedPeer } from "../udx/sim/world.ts";
 
-test("the probe's SACK reveals the losses, and a lost repair is found again", async () => {
+test("9.1.21: the probe's SACK reveals the losses, and a lost repair is found again", async () => {
   const network = new Network();
   network.link.delayMs = 50;
   const sender = createStream(network, "10.0.0.1", 1);

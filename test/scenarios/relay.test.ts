@@ -32,7 +32,7 @@ function chain(network: Network): Chain {
   return { a, b, c, d };
 }
 
-test("a relayed stream is one stream to its ends", async () => {
+test("9.1.14: a relayed stream is one stream to its ends", async () => {
   const network = new Network(3);
   network.link.loss = 0.01;
   const { a, b, c, d } = chain(network);
@@ -49,7 +49,7 @@ test("a relayed stream is one stream to its ends", async () => {
   expect(b.stream.packetsTransmitted + c.stream.packetsTransmitted).toBe(0);
 });
 
-test("a message passes unchanged", async () => {
+test("9.2.57: a message passes unchanged", async () => {
   const network = new Network();
   const { a, d } = chain(network);
   a.stream.trySend(Buffer.from("through"));
@@ -68,7 +68,7 @@ test("an abort passes, and takes both legs with it", async () => {
   expect(d.error).toMatchObject({ code: "ECONNRESET" });
 });
 
-test("destroying all four at once ends without a packet from the legs", async () => {
+test("9.1.14, 9.2.58: destroying all four at once ends without a packet from the legs", async () => {
   const network = new Network();
   const { a, b, c, d } = chain(network);
   for (const { stream } of [b, c, a, d]) stream.destroy();
@@ -107,7 +107,7 @@ test("the firewall is asked before anything is forwarded", async () => {
   expect(target.packets).toHaveLength(0);
 });
 
-test("relaying twice, or to a closed stream, is refused", async () => {
+test("9.2.61: relaying twice, or to a closed stream, is refused", async () => {
   const network = new Network();
   const { a, b, c } = chain(network);
   expect(() => b.stream.relayTo(c.stream)).toThrow();
@@ -115,4 +115,30 @@ test("relaying twice, or to a closed stream, is refused", async () => {
   a.stream.destroy();
   await network.advance(50);
   expect(() => late.stream.relayTo(a.stream)).toThrow();
+});
+
+test("9.1.15: what is relayed comes from the other leg's socket, where the hook can connect to it", async () => {
+  const network = new Network();
+  const a = createStream(network, "10.0.0.1", 1);
+  const b = createStream(network, "10.0.0.2", 2);
+  const c = createStream(network, "10.0.0.3", 3);
+  const sources: [number, string][] = [];
+  const d = createStream(network, "10.0.0.4", 4, {
+    firewall: (_socket, port, host) => {
+      sources.push([port, host]);
+      if (!d.stream.connected) d.stream.connect(d.socket, 3, port, host);
+      return false;
+    },
+  });
+  connect(a, b);
+  connect(b, a);
+  connect(c, d);
+  b.stream.relayTo(c.stream);
+  c.stream.relayTo(b.stream);
+  a.stream.write("hello");
+  const flushed = a.stream.flush();
+  await network.advance(200);
+  expect(await flushed).toBe(true);
+  expect(sources).toEqual([[c.socket.address()?.port ?? 0, "10.0.0.3"]]);
+  expect(Buffer.concat(d.chunks).toString()).toBe("hello");
 });

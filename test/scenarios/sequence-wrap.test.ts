@@ -3,7 +3,7 @@ import { Network } from "../udx/sim/network.ts";
 import { connect, createStream, pattern, writeAll } from "../udx/sim/world.ts";
 
 for (const back of [1, 5, 100]) {
-  test(`data crosses the wrap ${back} packets after the start, with losses`, async () => {
+  test(`9.2.45: data crosses the wrap ${back} packets after the start, with losses`, async () => {
     const network = new Network(back);
     Object.assign(network.link, { loss: 0.1, jitterMs: 10 });
     const seq = 2 ** 32 - back;

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { Network } from "../udx/sim/network.ts";
 import { createStream, ScriptedPeer } from "../udx/sim/world.ts";
 
-test("gives up after seven transmissions", async () => {
+test("9.1.22, 9.3.6: gives up after seven transmissions", async () => {
   const network = new Network();
   const sender = createStream(network, "10.0.0.1", 1);
   const peer = new ScriptedPeer(network, "10.0.0.2", sender);
@@ -19,7 +19,7 @@ test("gives up after seven transmissions", async () => {
   expect(Math.round(network.nowMs - startedAt)).toBe(13_000);
 });
 
-test("a write that can no longer arrive is cancelled with the stream", async () => {
+test("9.1.22: a write that can no longer arrive is cancelled with the stream", async () => {
   const network = new Network();
   const sender = createStream(network, "10.0.0.1", 1);
   const peer = new ScriptedPeer(network, "10.0.0.2", sender);

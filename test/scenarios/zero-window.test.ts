@@ -12,7 +12,7 @@ import {
   writeAll,
 } from "../udx/sim/world.ts";
 
-test("a window closed from the start is probed at once and then at one and three seconds", async () => {
+test("9.1.18, 9.3.2: a window closed from the start is probed at once and then at one and three seconds", async () => {
   const network = new Network();
   const sender = createStream(network, "10.0.0.1", 1);
   const peer = new ScriptedPeer(network, "10.0.0.2", sender);
@@ -39,7 +39,7 @@ test("a window closed from the start is probed at once and then at one and three
   expect(await sender.stream.flush()).toBe(true);
 });
 
-test("a window that re-opens unasked lets data out without a probe", async () => {
+test("9.3.2: a window that re-opens unasked lets data out without a probe", async () => {
   const network = new Network();
   const sender = createStream(network, "10.0.0.1", 1);
   const peer = new ScriptedPeer(network, "10.0.0.2", sender);
@@ -53,7 +53,7 @@ test("a window that re-opens unasked lets data out without a probe", async () =>
   expect(peer.packets.at(-1)).toMatchObject({ type: TYPE_DATA });
 });
 
-test("an old packet cannot close a window that a newer one opened", async () => {
+test("9.3.4: an old packet cannot close a window that a newer one opened", async () => {
   const network = new Network();
   const sender = createStream(network, "10.0.0.1", 1);
   const peer = new ScriptedPeer(network, "10.0.0.2", sender);
@@ -66,7 +66,7 @@ test("an old packet cannot close a window that a newer one opened", async () => 
   expect(peer.packets.some(({ type }) => type & TYPE_DATA)).toBe(true);
 });
 
-test("a window that closes while a packet is lost does not replace its retransmission", async () => {
+test("9.1.20, 9.3.2: a window that closes while a packet is lost does not replace its retransmission", async () => {
   const network = new Network();
   const sender = createStream(network, "10.0.0.1", 1);
   const peer = new ScriptedPeer(network, "10.0.0.2", sender);

@@ -69,7 +69,7 @@ test("looks for a shorter round trip after ten seconds, with next to nothing in 
   expect(a.stream.bbrState).toBe(PROBE_BW);
 });
 
-test("alternating idle and saturated phases neither stall nor collapse", async () => {
+test("9.1.26: alternating idle and saturated phases neither stall nor collapse", async () => {
   const network = new Network(3);
   Object.assign(network.link, { rate: 1250, delayMs: 25, queueBytes: 100_000 });
   const [a, b]: [Watch, Watch] = createPair(network);

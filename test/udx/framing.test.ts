@@ -8,7 +8,7 @@ function frame(length: number): Buffer {
   return bytes;
 }
 
-test("joins the pieces of one frame into one chunk", () => {
+test("9.2.52, 9.2.54: joins the pieces of one frame into one chunk", () => {
   const gate = new FrameGate();
   const bytes = frame(10);
   expect(gate.push(bytes.subarray(0, 5))).toBeUndefined();
@@ -17,13 +17,13 @@ test("joins the pieces of one frame into one chunk", () => {
   expect(gate.push(frame(2))?.length).toBe(5);
 });
 
-test("bytes beyond the frame turn the mode off and lose nothing", () => {
+test("9.2.55: bytes beyond the frame turn the mode off and lose nothing", () => {
   const gate = new FrameGate();
   expect(gate.push(Buffer.concat([frame(2), Buffer.from("tail")]))?.length).toBe(9);
   expect(gate.push(Buffer.from("x"))?.toString()).toBe("x");
 });
 
-test("a long frame is handed over in parts", () => {
+test("9.2.53: a long frame is handed over in parts", () => {
   const gate = new FrameGate();
   const bytes = frame(200_000);
   let received = 0;

@@ -31,7 +31,7 @@ const VECTORS: readonly (readonly [string, string, number, number, number, strin
 ];
 
 for (const [name, bytes, type, seq, ack, payload] of VECTORS) {
-  test(`reads and writes the captured ${name}`, () => {
+  test(`9.3.1: reads and writes the captured ${name}`, () => {
     const datagram = hex(bytes);
     expect(isUdxPacket(datagram)).toBe(true);
     expect(readStreamId(datagram)).toBe(99);
@@ -64,7 +64,7 @@ test("separates SACK blocks from data when the data offset says where they end",
   expect(decode(datagram)).toMatchObject({ sackStart: 20, sackEnd: 28, payloadStart: 28 });
 });
 
-test("ignores a SACK fragment shorter than a block", () => {
+test("9.3.4: ignores a SACK fragment shorter than a block", () => {
   const datagram = hex("ff010400 63000000 00004000 00000000 01000000 0200000003000000 060000");
   expect(decode(datagram)).toMatchObject({ sackStart: 20, sackEnd: 28 });
 });

@@ -47,7 +47,7 @@ for (const [chunkSize, host] of [
   [1000, LOCAL],
   [65_536, "::1"],
 ] as const) {
-  test(`24 MiB from udx-native in writes of ${chunkSize}, over ${host}`, async () => {
+  test(`9.3.5: 24 MiB from udx-native, acknowledged in batches, in writes of ${chunkSize}, over ${host}`, async () => {
     const { ours, native } = await connected("send", { bytes: 24 * MEBIBYTE, chunkSize, host });
     const closed = next(ours.stream, "close");
     ours.stream.on("end", () => ours.stream.end());

@@ -23,7 +23,7 @@ afterEach(async () => {
 });
 
 for (const host of [LOCAL, "::1"]) {
-  test(`send and trySend deliver with the sender's address (${host})`, async () => {
+  test(`9.2.1, 9.2.3: send and trySend deliver with the sender's address (${host})`, async () => {
     const [a, b] = [bound(host), bound(host)];
     for (const method of ["send", "trySend"] as const) {
       const arrived = next(b, "message");
@@ -35,15 +35,17 @@ for (const host of [LOCAL, "::1"]) {
   });
 }
 
-test("an empty message arrives as an empty buffer", async () => {
+test("9.2.4: an empty message arrives as an empty buffer", async () => {
   const [a, b] = [bound(), bound()];
-  const arrived = next(b, "message");
-  a.trySend(Buffer.alloc(0), portOf(b), LOCAL);
-  const [message] = await arrived;
-  expect(message).toEqual(Buffer.alloc(0));
+  for (const method of ["send", "trySend"] as const) {
+    const arrived = next(b, "message");
+    void a[method](Buffer.alloc(0), portOf(b), LOCAL);
+    const [message] = await arrived;
+    expect(message).toEqual(Buffer.alloc(0));
+  }
 });
 
-test("the address is known when bind returns, and null before", () => {
+test("9.2.2, 9.2.18: the address is known when bind returns, and null before", () => {
   const socket = open();
   expect(socket.address()).toBeNull();
   expect(socket.bound).toBe(false);
@@ -52,7 +54,7 @@ test("the address is known when bind returns, and null before", () => {
   expect(portOf(socket)).toBeGreaterThan(0);
 });
 
-test("without a host it listens on both families and reports IPv4 peers as such", async () => {
+test("9.1.3, 9.2.5, 9.2.9, 9.2.10: without a host it listens on both families and reports IPv4 peers as such", async () => {
   const [wide, v4] = [bound(null), bound()];
   expect(wide.address()).toMatchObject({ host: "::", family: 6 });
   const there = next(wide, "message");
@@ -63,7 +65,7 @@ test("without a host it listens on both families and reports IPv4 peers as such"
   expect((await back)[1]).toMatchObject({ port: portOf(wide) });
 });
 
-test("ipv6Only hears nothing from IPv4", async () => {
+test("9.2.11: ipv6Only hears nothing from IPv4", async () => {
   const only = bound("::", { ipv6Only: true });
   const [v4, v6] = [bound(), bound("::1")];
   const heard: string[] = [];
@@ -75,7 +77,7 @@ test("ipv6Only hears nothing from IPv4", async () => {
   expect(heard).toEqual(["six"]);
 });
 
-test("a port is taken once", () => {
+test("9.2.2, 9.2.20: a port is taken once", () => {
   const first = bound();
   expect(() => open().bind(portOf(first), LOCAL)).toThrow(
     expect.objectContaining({ code: "EADDRINUSE" }),
@@ -90,7 +92,7 @@ test("an address that is not this machine's is refused at once", () => {
   );
 });
 
-test("binding twice, or after close, is an error", async () => {
+test("9.2.19: binding twice, or after close, is an error", async () => {
   const socket = bound();
   expect(() => socket.bind(0, LOCAL)).toThrow("Already bound");
   const closed = open();
@@ -98,7 +100,7 @@ test("binding twice, or after close, is an error", async () => {
   expect(() => closed.bind(0, LOCAL)).toThrow("Socket is closed");
 });
 
-test("what is no IP literal is refused everywhere", async () => {
+test("9.2.15: what is no IP literal is refused everywhere", async () => {
   const bad = "0.-1.0.0";
   const message = `${bad} is not a valid IP address`;
   const { socket, stream } = side(1);
@@ -110,15 +112,17 @@ test("what is no IP literal is refused everywhere", async () => {
   stream.destroy();
 });
 
-test("sending binds implicitly", async () => {
+test("9.2.16: sending binds implicitly", async () => {
   const receiver = bound();
-  const sender = open();
-  const arrived = next(receiver, "message");
-  expect(await sender.send(Buffer.from("x"), portOf(receiver))).toBe(true);
-  expect((await arrived)[1]).toMatchObject({ port: portOf(sender) });
+  for (const method of ["send", "trySend"] as const) {
+    const sender = open();
+    const arrived = next(receiver, "message");
+    void sender[method](Buffer.from("x"), portOf(receiver));
+    expect((await arrived)[1]).toMatchObject({ port: portOf(sender) });
+  }
 });
 
-test("250 messages are echoed in order and every send resolves", async () => {
+test("9.2.6: 250 messages are echoed in order and every send resolves", async () => {
   const [a, b] = [bound(), bound()];
   b.on("message", (message, from) => b.trySend(message, from.port, from.host));
   const echoes: number[] = [];
@@ -148,7 +152,7 @@ test("the buffer may be reused as soon as trySend returns", async () => {
   expect(String((await arrived)[0])).toBe("first");
 });
 
-test("a dead port costs the live peer beside it nothing", async () => {
+test("9.3.7: a dead port costs the live peer beside it nothing", async () => {
   const [a, live, dead] = [bound(), bound(), bound()];
   const port = portOf(dead);
   await dead.close();
@@ -175,7 +179,7 @@ test("what the kernel refuses counts as sent, as in udx-native", async () => {
   expect(await socket.send(Buffer.alloc(1), 9, "::1")).toBe(true);
 });
 
-test("a hop limit applies to its datagram and is checked", async () => {
+test("9.1.2: a hop limit applies to its datagram and is checked", async () => {
   const [a, b] = [bound(), bound()];
   const heard: string[] = [];
   b.on("message", (message) => heard.push(message.toString()));
@@ -192,7 +196,7 @@ test("a hop limit applies to its datagram and is checked", async () => {
   expect(() => a.setTTL(256)).toThrow();
 });
 
-test("settings need an active socket", () => {
+test("9.2.22, 9.2.23: settings need an active socket", () => {
   const socket = open();
   expect(() => socket.setTTL(5)).toThrow("Socket not active");
   expect(() => socket.getRecvBufferSize()).toThrow("Socket not active");
@@ -203,7 +207,21 @@ test("settings need an active socket", () => {
   socket.setTTL(5);
 });
 
-test.skipIf(process.platform === "win32")("kernel buffers can be read and raised", () => {
+test("9.1.3: multicast groups can be joined and left, once each", () => {
+  const socket = bound("0.0.0.0");
+  const [group, loopback] = ["239.255.77.77", "127.0.0.1"];
+  socket.addMembership(group, loopback);
+  expect(() => socket.addMembership(group, loopback)).toThrow();
+  socket.dropMembership(group, loopback);
+  expect(() => socket.dropMembership(group, loopback)).toThrow();
+});
+
+test("reuseAddress lets two sockets share a port", () => {
+  const first = bound(LOCAL, { reuseAddress: true });
+  open({ reuseAddress: true }).bind(portOf(first), LOCAL);
+});
+
+test.skipIf(process.platform === "win32")("9.2.23: kernel buffers can be read and raised", () => {
   const socket = bound();
   expect(socket.getRecvBufferSize()).toBeGreaterThan(0);
   const size = socket.getSendBufferSize();
@@ -212,7 +230,7 @@ test.skipIf(process.platform === "win32")("kernel buffers can be read and raised
   expect(socket.getSendBufferSize()).toBeGreaterThanOrEqual(100_000);
 });
 
-test("closing twice closes once, and sending afterwards is refused quietly", async () => {
+test("9.2.12, 9.2.13, 9.2.14, 9.2.21: closing twice closes once, and sending afterwards is refused quietly", async () => {
   const [socket, other] = [bound(), bound()];
   let closed = 0;
   socket.on("close", () => closed++);
@@ -230,7 +248,7 @@ test("closing twice closes once, and sending afterwards is refused quietly", asy
   expect(socket.address()).not.toBeNull();
 });
 
-test("a socket closes only after its last stream", async () => {
+test("9.2.7: a socket closes only after its last stream", async () => {
   const { socket, stream } = side(1);
   stream.connect(socket, 2, 9, LOCAL);
   const order: string[] = [];
@@ -243,12 +261,12 @@ test("a socket closes only after its last stream", async () => {
   expect(order).toEqual(["stream", "socket"]);
 });
 
-test("sockets open and close in series and together", async () => {
+test("9.2.8: sockets open and close in series and together", async () => {
   for (let i = 0; i < 5; i++) await within(bound().close(), "close");
   await within(Promise.all(Array.from({ length: 5 }, () => bound().close())), "close");
 });
 
-test("counters are zero before bind and count what comes in", async () => {
+test("9.2.24: counters are zero before bind and count what comes in", async () => {
   const a = open();
   expect([a.bytesReceived, a.packetsReceived, a.bytesTransmitted, a.packetsTransmitted]).toEqual([
     0, 0, 0, 0,

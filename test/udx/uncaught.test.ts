@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 
-test("exceptions in handlers, and writing too early, are uncaught errors after which all can be closed", async () => {
+test("9.2.17, 9.2.43, 9.2.44, 9.2.49: exceptions in handlers, and writing too early, are uncaught errors after which all can be closed", async () => {
   const script = new URL("peers/uncaught.ts", import.meta.url).pathname;
   const child = Bun.spawn([process.execPath, script], { stdout: "pipe", timeout: 10_000 });
   const output = await new Response(child.stdout).text();

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { WindowedFilter } from "../../src/udx/windowed-filter.ts";
 
-test("forgets the minimum only when the window has passed, then takes the quarter-window sample", () => {
+test("9.1.27: forgets the minimum only when the window has passed, then takes the quarter-window sample", () => {
   const filter = new WindowedFilter("min");
   const window = 300_000;
   for (let time = 0; time <= window; time++) filter.update(window, time, time);
