@@ -65,7 +65,7 @@ export function masked(
         (range) => range.offset < at + count && at < range.offset + range.sizeBytes,
       );
       if (touched.length === 0) return bytes;
-      const out = bytes.slice();
+      const out = Uint8Array.from(bytes);
       for (const range of touched) {
         out.fill(0, Math.max(0, range.offset - at), range.offset + range.sizeBytes - at);
       }

@@ -173,7 +173,7 @@ function withPieces(source: ByteSource, pieces: readonly Piece[]): ByteSource {
   return {
     sizeBytes: source.sizeBytes,
     read(at, count) {
-      const out = source.read(at, count).slice();
+      const out = Uint8Array.from(source.read(at, count));
       for (const { offset, bytes } of pieces) {
         const from = Math.max(at, offset);
         const to = Math.min(at + count, offset + bytes.length);

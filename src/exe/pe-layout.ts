@@ -107,7 +107,7 @@ export function peChecksum(source: ByteSource, checksumOffset: number): number {
   let sum = 0;
   // A pass comes in even pieces, except perhaps the last.
   forEachPiece(source, (piece, offset) => {
-    const bytes = piece.slice();
+    const bytes = Uint8Array.from(piece);
     const at = checksumOffset - offset;
     bytes.fill(0, Math.max(0, Math.min(at, bytes.length)), Math.max(0, at + 4));
     for (let index = 0; index < bytes.length; index += 2) {
