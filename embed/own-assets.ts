@@ -1,8 +1,10 @@
 import { provideAssets } from "../src/patcher/assets.ts";
+import { answerRehearsal } from "./rehearsal.ts";
 import { readOwnRegion, readOwnRegionSync } from "./region.ts";
 import { workerPath } from "./worker-path.ts";
 
-/** Tells the main half where its assets lie: what every way into it does first. */
+/** What every way into the main half does first: it says where its assets lie, and may end right here. */
 export function provideOwnAssets(): void {
   provideAssets({ readRegion: readOwnRegion, readRegionSync: readOwnRegionSync, workerPath });
+  answerRehearsal();
 }

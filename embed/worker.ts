@@ -14,6 +14,7 @@ import { Swarm } from "../src/swarm/swarm.ts";
 import { DurableState } from "../src/update/durable-state.ts";
 import type { ErrorInfo } from "../src/update/events.ts";
 import { Installation } from "../src/update/installation.ts";
+import { rehearse } from "../src/update/rehearse.ts";
 import { TrustedState } from "../src/update/trusted-state.ts";
 import { Updater } from "../src/update/updater.ts";
 import { within } from "../src/update/within.ts";
@@ -97,6 +98,7 @@ async function start(message: StartMessage): Promise<Running | undefined> {
       const text = eventText(event);
       if (text !== undefined) log("info", text);
     },
+    rehearse,
     restart: () => void leave(swarm).then(() => tell({ type: "restart" })),
   });
   noticed = (newer) => updater.noticed(newer);

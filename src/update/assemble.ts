@@ -3,7 +3,16 @@
  * their place as they come, in any order; nothing larger than a block is ever held in memory. What is in
  * the file is worth nothing before step 6.
  */
-import { rmSync, readdirSync, ftruncateSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  rmSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { BlockTable } from "../content/table.ts";
 import type { ReleaseRecord } from "../core/release-record.ts";
@@ -19,19 +28,22 @@ import {
   type TemporaryFile,
 } from "../fs/temporary-file.ts";
 import { UpdateError } from "./error.ts";
-import type { Installation } from "./installation.ts";
+import { isSameFile, type Installation } from "./installation.ts";
+import type { VerifiedUpdate } from "./verify.ts";
 
 /** Blocks copied before the event loop gets its turn: 4 MiB, a few milliseconds. */
 const BLOCKS_PER_TURN = 64;
+/** Read, write and execute for us. */
+const OWNER_ONLY = 0o700;
 
 export class Assembly {
   readonly record: ReleaseRecord;
-  readonly file: TemporaryFile;
+  #file: TemporaryFile;
   #isDiscarded = false;
 
   private constructor(record: ReleaseRecord, file: TemporaryFile) {
     this.record = record;
-    this.file = file;
+    this.#file = file;
   }
 
   /**
@@ -48,6 +60,45 @@ export class Assembly {
     } catch (cause) {
       assembly.discard();
       throw cause;
+    }
+  }
+
+  get file(): TemporaryFile {
+    return this.#file;
+  }
+
+  /**
+   * Ends all writing: a file that is open for writing cannot be started (ETXTBSY). `update` is this file
+   * after step 6; the result is the same through a descriptor that can only be read, and may be executed.
+   * @throws {UpdateError} SWAPPED, IO_FAILED
+   */
+  seal(update: VerifiedUpdate): VerifiedUpdate {
+    const { path } = this.#file;
+    let fd: number | undefined;
+    try {
+      fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+      if (!isSameFile(fstatSync(fd, { bigint: true }), update.identity)) {
+        throw new UpdateError(
+          "SWAPPED",
+          "another file was put in the place of the verified update",
+          {
+            blame: "local",
+            path,
+          },
+        );
+      }
+      fchmodSync(fd, OWNER_ONLY);
+      closeSync(this.#file.fd);
+      this.#file = { path, fd };
+      return { ...update, fd };
+    } catch (cause) {
+      if (fd !== undefined && fd !== this.#file.fd) closeSync(fd);
+      if (cause instanceof UpdateError) throw cause;
+      throw new UpdateError("IO_FAILED", "the update could not be made executable", {
+        blame: "local",
+        cause,
+        path,
+      });
     }
   }
 
@@ -98,7 +149,7 @@ export class Assembly {
   discard(): void {
     if (this.#isDiscarded) return;
     this.#isDiscarded = true;
-    discard(this.file);
+    discard(this.#file);
   }
 }
 
@@ -116,7 +167,8 @@ function turn(signal: AbortSignal): Promise<void> {
 export function sweepLeftovers(installation: Installation): void {
   for (const name of readdirSync(installation.directory)) {
     if (isTemporaryOf(installation.temporaryBase, name)) {
-      rmSync(join(installation.directory, name), { force: true });
+      // The directory of a rehearsal is one of them.
+      rmSync(join(installation.directory, name), { recursive: true, force: true });
     }
   }
 }

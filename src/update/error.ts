@@ -39,6 +39,10 @@ export type UpdateErrorCode =
   | "IO_FAILED"
   /** Step 7: after the rename another file was in place; the previous version was put back. */
   | "SWAPPED"
+  /** Step 7: started before it was installed, the new version did not run, or was another program. */
+  | "REHEARSAL_FAILED"
+  /** Step 7: started before it was installed, the new version did not answer in time. */
+  | "TOO_SLOW"
   /** Step 8: the new version could not be started; the previous version was put back. */
   | "RESTART_FAILED"
   | "TIMED_OUT"

@@ -22,6 +22,7 @@ import { Fetcher } from "./fetch.ts";
 import type { Installation } from "./installation.ts";
 import { InstalledFile } from "./installed-file.ts";
 import { tryLock } from "./lock.ts";
+import type { Rehearse } from "./rehearse.ts";
 import type { ReleaseSource } from "./release-source.ts";
 import { codeOf, isPassing, messageOf, Reporter } from "./reporter.ts";
 import { DailyMoment, type TimeOfDay } from "./schedule.ts";
@@ -41,6 +42,8 @@ export interface UpdaterOptions {
   readonly random: () => number;
   readonly emit: (event: UpdateEvent) => void;
   readonly log: Log;
+  /** Step 7: starts the new version once before it is installed. */
+  readonly rehearse: Rehearse;
   /** Step 8: asks for the process to be replaced. Answered, if ever, by `restartFailed`. */
   readonly restart: () => void;
 }
@@ -251,7 +254,7 @@ export class Updater {
 
   /** Steps 3 to 7. Afterwards the installed executable is the candidate, or a newer one. */
   async #install(candidate: Candidate): Promise<void> {
-    const { installation, state, emit } = this.#options;
+    const { installation, state, emit, clock } = this.#options;
     const release = infoOf(candidate);
     installation.checkSafe();
     installation.probe();
@@ -272,8 +275,17 @@ export class Updater {
         const signal = AbortSignal.any([this.#stop.signal, this.#supersede.signal]);
         const update = await this.#fetcher.fill(assembly, candidate, signal);
         emit({ name: "verified", release });
-        applyUpdate(installation, update, lock);
-        this.#setInstalled(InstalledFile.ofUpdate(installation, update));
+        const sealed = assembly.seal(update);
+        await this.#options.rehearse(installation, sealed, clock);
+        applyUpdate(installation, sealed, lock);
+        this.#setInstalled(InstalledFile.ofUpdate(installation, sealed));
+      } catch (cause) {
+        // What does not run here will not run tomorrow: it waits for a newer release.
+        if (codeOf(cause) === "REHEARSAL_FAILED") {
+          state.trusted.refuse(candidate.record.root);
+          state.save(clock.nowMs(), lock);
+        }
+        throw cause;
       } finally {
         this.#fetching = undefined;
         assembly.discard();

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { withFile } from "../../src/fs/file-source.ts";
 import { signExecutable } from "../../src/release/sign.ts";
 import { verifyExecutable } from "../../src/exe/verify-executable.ts";
+import { REHEARSAL_VARIABLE, rehearsalAnswer } from "../../src/update/rehearsal-answer.ts";
 import { E2eReleases, E2eWorld } from "../helpers/e2e-world.ts";
 import { copyBlank, TINY_APP } from "../helpers/executable.ts";
 import { codeOf } from "../helpers/installed.ts";
@@ -152,6 +153,31 @@ function hasThread(pid: number): boolean {
     }
   });
 }
+
+test(
+  "in a rehearsal says what it is, and runs no code of the app",
+  async () => {
+    const sources = [
+      TINY_APP,
+      'import { spawn } from "rustpatcher"; await spawn(); console.log("app");',
+    ];
+    for (const [index, source] of sources.entries()) {
+      const path = await copyBlank(world.folder(), "app", source);
+      signExecutable(path, {
+        seed: world.seed,
+        settings: { app: "tiny", version: "1.0.0" },
+        publishedS: 1_780_000_000 + index,
+      });
+      const { region } = withFile(path, (bytes) => verifyExecutable(bytes));
+      expect(await outcome([path], { [REHEARSAL_VARIABLE]: "abc" })).toEqual({
+        stdout: `${rehearsalAnswer("abc", region)}\n`,
+        stderr: "",
+        exitCode: 0,
+      });
+    }
+  },
+  TIMEOUT_MS,
+);
 
 describe("a signed app", () => {
   test(

@@ -6,6 +6,7 @@ import { sha256 } from "../../src/core/hash.ts";
 import type { UpdateMode } from "../../src/core/update-mode.ts";
 import { SwarmError } from "../../src/swarm/error.ts";
 import { DurableState } from "../../src/update/durable-state.ts";
+import { UpdateError } from "../../src/update/error.ts";
 import type { UpdateEvent } from "../../src/update/events.ts";
 import { tryLock } from "../../src/update/lock.ts";
 import { TrustedState } from "../../src/update/trusted-state.ts";
@@ -27,6 +28,9 @@ let clock: FakeClock;
 let events: UpdateEvent[];
 let logs: string[];
 let restarts: number;
+let rehearsals: number;
+/** What the rehearsal of a new version ends with. */
+let stageFright: Error | undefined;
 const updaters: Updater[] = [];
 
 beforeEach(() => {
@@ -36,6 +40,8 @@ beforeEach(() => {
   events = [];
   logs = [];
   restarts = 0;
+  rehearsals = 0;
+  stageFright = undefined;
 });
 afterEach(async () => {
   for (const updater of updaters.splice(0)) await updater.stop();
@@ -57,6 +63,10 @@ function updater(mode: UpdateMode, from: MemorySource = source): Updater {
     random: () => 0.5,
     emit: (event) => void events.push(event),
     log,
+    rehearse: async () => {
+      rehearsals++;
+      if (stageFright !== undefined) throw stageFright;
+    },
     restart: () => void restarts++,
   });
   updaters.push(made);
@@ -91,6 +101,40 @@ async function cycle(byMs = 2 * INTERVAL_MS): Promise<void> {
 function installedVersion(release: TestRelease): boolean {
   return app.digest() === sha256(release.file).toHex();
 }
+
+describe("a rehearsal", () => {
+  test("that fails for good leaves everything as it was and refuses the release, not its successor", async () => {
+    source.publish(next());
+    stageFright = new UpdateError("REHEARSAL_FAILED", "it crashed", { blame: "artifact" });
+    const before = app.digest();
+    updater({ kind: "now" }).start();
+    await cycle(0);
+    await cycle();
+    await cycle();
+    expect([rehearsals, restarts, app.digest()]).toEqual([1, 0, before]);
+    expect(codes()).toContain("REHEARSAL_FAILED");
+    expect(codes()).toContain("REFUSED");
+    stageFright = undefined;
+    const later = app.make({ version: "1.0.2", blocks: 3, salt: 3 });
+    source.publish(later);
+    await cycle();
+    await until(() => restarts === 1);
+    expect(installedVersion(later)).toBe(true);
+  });
+
+  test("that was too slow is tried again", async () => {
+    const release = next();
+    source.publish(release);
+    stageFright = new UpdateError("TOO_SLOW", "it was slow", { blame: "artifact" });
+    updater({ kind: "now" }).start();
+    await cycle(0);
+    expect([rehearsals, restarts, installedVersion(release)]).toEqual([1, 0, false]);
+    stageFright = undefined;
+    await cycle();
+    await until(() => restarts === 1);
+    expect([rehearsals, installedVersion(release)]).toEqual([2, true]);
+  });
+});
 
 describe("mode now", () => {
   test("goes through the steps in order and asks for a restart", async () => {
@@ -451,6 +495,8 @@ describe("when the new version cannot be started", () => {
     expect(codes()).toEqual(["RESTART_FAILED"]);
     // The next run, of the same executable.
     restarts = 0;
+    rehearsals = 0;
+    stageFright = undefined;
     events = [];
     updater({ kind: "now" }).start();
     await cycle();
