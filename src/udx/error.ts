@@ -32,3 +32,13 @@ export function connectionTimedOut(): UdxError {
 export function usageError(code: UdxErrorCode, message: string): UdxError {
   return new UdxError(code, message, { blame: "usage" });
 }
+
+/**
+ * Makes an exception of somebody's event listener an uncaught exception, as it is in udx-native, without
+ * letting it cut short the work in progress, which belongs to others as well.
+ */
+export function throwUncaught(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
+}

@@ -4,13 +4,13 @@
  */
 import { EventEmitter } from "node:events";
 import { DEFAULT_TTL, SEND_RETRY_MS } from "./constants.ts";
-import type { Outlet } from "./endpoint.ts";
 import { usageError } from "./error.ts";
 import { familyOf, isIP, isPort, normalizeHost } from "./ip.ts";
 import { Outbox } from "./outbox.ts";
 import type { UdpEvents, UdpHandle } from "./runtime.ts";
 import { getBufferSize, setBufferSize } from "./socket-options.ts";
 import type { UDXStream } from "./stream.ts";
+import type { Outlet } from "./transmitter.ts";
 import type { TurnTask } from "./turn.ts";
 import type { UDX } from "./udx.ts";
 

@@ -1,14 +1,17 @@
 /** The public stream: a streamx Duplex with the surface and the event order of udx-native's lib/stream.js. */
-import { Duplex, type DuplexEvents, Writable } from "streamx";
+import { Writable } from "streamx";
 import { MTU_BASE, MTU_MAX } from "./constants.ts";
-import { Endpoint, type EndpointEvents, type Remote } from "./endpoint.ts";
+import { Endpoint, type EndpointEvents } from "./endpoint.ts";
 import { connectionReset, UdxError, usageError } from "./error.ts";
+import { Flushes } from "./flushes.ts";
 import { FrameGate } from "./framing.ts";
 import { checkPort, familyOf, isPort } from "./ip.ts";
 import { Relay } from "./relay.ts";
 import { seqFrom } from "./seq.ts";
 import type { UDXSocket } from "./socket.ts";
+import { StreamFacts } from "./stream-facts.ts";
 import type { ClosedStream } from "./time-wait.ts";
+import type { Remote } from "./transmitter.ts";
 import type { UDX } from "./udx.ts";
 
 /** Decides about a packet from a socket that is not the stream's own; truthy drops it. */
@@ -33,36 +36,16 @@ export interface ConnectOptions {
   readonly ack?: number;
 }
 
-interface StreamEvents extends DuplexEvents {
-  connect: [];
-  message: [payload: Buffer];
-  "remote-changed": [];
-}
-
 type Callback = (error: Error | null) => void;
-
-interface Flush {
-  /** `ackedBytes` that must be reached. */
-  readonly target: number;
-  readonly resolve: (isFlushed: boolean) => void;
-}
 
 const LOCALHOST = "127.0.0.1";
 
-export class UDXStream extends Duplex<StreamEvents> {
+export class UDXStream extends StreamFacts {
   readonly udx: UDX;
-  readonly id: number;
-  /** Socket of the connected stream; null before connect and after the protocol is over. */
-  socket: UDXSocket | null = null;
-  remoteId = 0;
-  remoteHost: string | null = null;
-  remoteFamily: 0 | 4 | 6 = 0;
-  remotePort = 0;
-  userData: unknown = null;
   /** Streams that forward to this one; they end with it. */
   readonly relayedBy: Set<UDXStream> = new Set();
 
-  private readonly endpoint: Endpoint;
+  protected readonly endpoint: Endpoint;
   private readonly firewall: Firewall;
   private readonly frames: FrameGate | null;
   private relay: Relay | null = null;
@@ -71,94 +54,17 @@ export class UDXStream extends Duplex<StreamEvents> {
   private writeCallback: Callback | null = null;
   private destroyCallback: Callback | null = null;
   private writtenBytes = 0;
-  private flushes: Flush[] = [];
+  private readonly flushes = new Flushes();
 
   constructor(udx: UDX, id: number, options: StreamOptions = {}) {
-    super({ mapWritable: toBuffer, eagerOpen: true });
+    super(id, { mapWritable: toBuffer, eagerOpen: true });
     this.udx = udx;
-    this.id = id;
     this.firewall = options.firewall ?? dropAll;
     this.frames = options.framed === true ? new FrameGate() : null;
     const { turn, runtime, pool } = udx;
     const initialSeq = seqFrom(options.seq ?? 0);
     this.endpoint = new Endpoint(this.endpointEvents(), turn, runtime.clock, pool, initialSeq);
     udx.addStream(this);
-  }
-
-  get connected(): boolean {
-    return this.socket !== null;
-  }
-
-  /** The protocol stream has ended, although the reader may still have bytes to take. */
-  get isProtocolClosed(): boolean {
-    return this.endpoint.isClosed;
-  }
-
-  /** IP packet size, bytes. */
-  get mtu(): number {
-    return this.endpoint.sender.mtu.current;
-  }
-
-  /** Smoothed round trip, ms. */
-  get rtt(): number {
-    return Math.round(this.endpoint.sender.rtt.srtt);
-  }
-
-  /** Packets. */
-  get cwnd(): number {
-    return Math.floor(this.endpoint.sender.congestion.cwnd);
-  }
-
-  get inflight(): number {
-    return this.endpoint.sender.flight.inflight;
-  }
-
-  get rtoCount(): number {
-    return this.endpoint.sender.rtoCount;
-  }
-
-  get retransmits(): number {
-    return this.endpoint.sender.retransmits;
-  }
-
-  get fastRecoveries(): number {
-    return this.endpoint.sender.fastRecoveries;
-  }
-
-  get bbrState(): number {
-    return this.endpoint.sender.congestion.state;
-  }
-
-  get bbrBandwidth(): number {
-    return this.endpoint.sender.congestion.bandwidth;
-  }
-
-  get bytesTransmitted(): number {
-    return this.endpoint.bytesTransmitted;
-  }
-
-  get packetsTransmitted(): number {
-    return this.endpoint.packetsTransmitted;
-  }
-
-  get bytesReceived(): number {
-    return this.endpoint.bytesReceived;
-  }
-
-  get packetsReceived(): number {
-    return this.endpoint.packetsReceived;
-  }
-
-  get localHost(): string | null {
-    return this.socket?.address()?.host ?? null;
-  }
-
-  get localFamily(): 0 | 4 | 6 {
-    return this.socket?.address()?.family ?? 0;
-  }
-
-  get localPort(): number {
-    return this.socket?.address()?.port ?? 0;
   }
 
   /** Chunks are always delivered as they come; udx-native's setter has no effect either. */
@@ -238,41 +144,19 @@ export class UDXStream extends Duplex<StreamEvents> {
   async send(buffer: Uint8Array): Promise<boolean> {
     const { socket } = this;
     if (socket === null || this.endpoint.isClosed) return false;
-    return socket.whenSent(this.endpoint.sendMessage(buffer));
+    return socket.whenSent(this.endpoint.transmitter.message(buffer));
   }
 
   /** Like `send`, without news of the outcome. */
   trySend(buffer: Uint8Array): void {
-    if (this.connected && !this.endpoint.isClosed) this.endpoint.sendMessage(buffer);
+    if (this.connected && !this.endpoint.isClosed) this.endpoint.transmitter.message(buffer);
   }
 
   /** Resolves true when the peer has everything written so far, false when the stream ended before. */
   async flush(): Promise<boolean> {
     // streamx's types know only Writable here; the function reads nothing a Duplex lacks.
     if ((await Writable.drained(this)) === false || this.destroying) return false;
-    const target = this.writtenBytes;
-    if (this.endpoint.sender.flight.ackedBytes >= target) return true;
-    return new Promise((resolve) => {
-      this.flushes.push({ target, resolve });
-    });
-  }
-
-  toJSON(): Record<string, unknown> {
-    return {
-      id: this.id,
-      connected: this.connected,
-      destroying: this.destroying,
-      destroyed: this.destroyed,
-      remoteId: this.remoteId,
-      remoteHost: this.remoteHost,
-      remoteFamily: this.remoteFamily,
-      remotePort: this.remotePort,
-      mtu: this.mtu,
-      rtt: this.rtt,
-      cwnd: this.cwnd,
-      inflight: this.inflight,
-      socket: this.socket?.toJSON() ?? null,
-    };
+    return this.flushes.wait(this.writtenBytes, this.endpoint.sender.flight.ackedBytes);
   }
 
   /** A datagram addressed to this stream, from UDX.receive. Owns it from here on. */
@@ -347,7 +231,7 @@ export class UDXStream extends Duplex<StreamEvents> {
       },
       onMessage: (payload) => this.emit("message", payload),
       onWritable: () => this.continueWrite(),
-      onAcked: () => this.settleFlushes(),
+      onAcked: () => this.flushes.settle(this.endpoint.sender.flight.ackedBytes),
       onRemoteChanged: () => this.onRemoteChanged(),
       onClosed: (error, isClean) => this.onClosed(error, isClean),
     };
@@ -404,7 +288,7 @@ export class UDXStream extends Duplex<StreamEvents> {
     this.udx.removeStream(this, isClean);
     this.relay?.close();
     this.releaseSockets();
-    for (const flush of this.flushes.splice(0)) flush.resolve(false);
+    this.flushes.fail();
     // Each leg leaves the set before it is closed, so legs that relay to each other end the recursion.
     for (const leg of this.relayedBy) {
       this.relayedBy.delete(leg);
@@ -432,13 +316,6 @@ export class UDXStream extends Duplex<StreamEvents> {
     const callback = this.writeCallback;
     this.writeCallback = null;
     callback?.(null);
-  }
-
-  private settleFlushes(): void {
-    const { ackedBytes } = this.endpoint.sender.flight;
-    while (this.flushes[0] !== undefined && this.flushes[0].target <= ackedBytes) {
-      this.flushes.shift()?.resolve(true);
-    }
   }
 }
 

@@ -3,6 +3,8 @@
  * packets and its chunk for the reader are made once, and each socket makes one system call for all of them.
  */
 import { TIMER_GRANULARITY_MS } from "./constants.ts";
+import { Deadlines } from "./deadlines.ts";
+import { throwUncaught } from "./error.ts";
 import type { Runtime } from "./runtime.ts";
 
 export interface TurnTask {
@@ -12,6 +14,7 @@ export interface TurnTask {
 }
 
 export class Turn {
+  readonly deadlines: Deadlines;
   private readonly runtime: Runtime;
   private streams: TurnTask[] = [];
   private sockets: TurnTask[] = [];
@@ -21,6 +24,7 @@ export class Turn {
 
   constructor(runtime: Runtime) {
     this.runtime = runtime;
+    this.deadlines = new Deadlines(runtime.clock);
   }
 
   get nowMs(): number {
@@ -90,16 +94,6 @@ export class Turn {
     for (const stream of paced) this.mark(stream);
     this.run();
   };
-}
-
-/**
- * Makes an exception of somebody's event listener an uncaught exception, as it is in udx-native, without
- * letting it cut short the work in progress, which belongs to others as well.
- */
-export function throwUncaught(error: unknown): void {
-  queueMicrotask(() => {
-    throw error;
-  });
 }
 
 function endTurn(task: TurnTask, nowMs: number): void {

@@ -2,6 +2,8 @@
  * UDX for Bun: reliable, multiplexed, congestion-controlled streams over UDP, compatible with libudx on the
  * wire and with the npm package udx-native in its surface. This class is what `udx-native` resolves to.
  */
+import { ACK_EVERY } from "./constants.ts";
+import { throwUncaught } from "./error.ts";
 import { isUdxPacket, readStreamId } from "./header.ts";
 import { listNetworkInterfaces, type NetworkInterface, NetworkInterfaces } from "./interfaces.ts";
 import { isIP, isIPv4, isIPv6 } from "./ip.ts";
@@ -11,8 +13,7 @@ import { bunRuntime, type Runtime } from "./runtime.ts";
 import { type SocketOptions, UDXSocket } from "./socket.ts";
 import { type StreamOptions, UDXStream } from "./stream.ts";
 import { TimeWait } from "./time-wait.ts";
-import { ACK_EVERY } from "./constants.ts";
-import { throwUncaught, Turn } from "./turn.ts";
+import { Turn } from "./turn.ts";
 
 const OFFSET_TYPE = 2;
 
