@@ -6,29 +6,41 @@
  *   worker.js           Worker half: HyperDHT, cryptography, content, update
  *   region.bin          the blank region
  *
- * The pack step adds the command line, the build API and HyperDHT for Bun.
+ * And what stays in the package:
+ *
+ *   network.js          HyperDHT on our transport, once for the three below
+ *   hyperdht.js         HyperDHT for Bun
+ *   cli.js, build.js    command line and build API; they share the rest in chunk-*.js
  */
 import type { BunPlugin } from "bun";
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { aliasPlugin } from "../../embed/alias/plugin.ts";
+import { compactLibsodium } from "./compact-libsodium.ts";
 import { ReleaseError } from "./error.ts";
+import { keepErrorNames } from "./keep-error-names.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 /** A bundle of this file has no ".ts" name: then the scripts lie beside it. */
 const isCheckout = import.meta.path.endsWith(".ts");
 const ASSETS = /\/(region\.bin|worker\.js)$/;
+const NETWORK = /\/node\.ts$/;
+/** A few kilobytes that people debug, and whose classes they are shown. */
+const READABLE: ReadonlySet<string> = new Set(["auto.js", "index.js", "hyperdht.js"]);
 
 export const RUNTIME_ENTRIES: Readonly<Record<string, string>> = {
   "auto.js": "embed/auto.ts",
   "index.js": "src/index.ts",
   "worker.js": "embed/worker.ts",
 };
+export const NETWORK_ENTRIES: Readonly<Record<string, string>> = {
+  "network.js": "src/swarm/node.ts",
+  "hyperdht.js": "src/hyperdht.ts",
+};
 export const TOOL_ENTRIES: Readonly<Record<string, string>> = {
   "cli.js": "src/cli/main.ts",
   "build.js": "src/build.ts",
-  "hyperdht.js": "src/hyperdht.ts",
 };
 
 /** Lends `use` a directory with the runtime scripts; made afresh in a checkout, and removed afterwards. */
@@ -44,41 +56,90 @@ export async function withRuntime<T>(use: (directory: string) => Promise<T>): Pr
 }
 
 /**
- * Bundles `entries` (script name → source file, from the root of the checkout) into `directory` and puts
- * the blank region beside them.
+ * Bundles each of `entries` (script name → source file, from the root of the checkout) as one script that
+ * stands alone into `directory`, and puts the blank region beside them.
+ * @returns the paths of the files that went in
  * @throws {ReleaseError} COMPILE_FAILED
  */
 export async function bundleScripts(
   entries: Readonly<Record<string, string>>,
   directory: string,
-): Promise<void> {
+): Promise<readonly string[]> {
   mkdirSync(directory, { recursive: true });
-  await Promise.all(
+  const inputs = await Promise.all(
     Object.entries(entries).map(async ([name, source]) => {
-      const script = await bundleScript(join(ROOT, source));
+      const sharesNetwork = name === "hyperdht.js";
+      const { outputs, metafile } = await bundle([source], {
+        plugins: sharesNetwork ? [networkPlugin()] : [],
+        mangles: !READABLE.has(name),
+      });
+      const [script, ...others] = outputs;
+      // A second output would be an asset that the script expects beside it, such as a native addon.
+      if (script === undefined || others.length > 0) {
+        throw new ReleaseError("COMPILE_FAILED", `the bundle of ${source} is not one script`, {
+          outputs: others.map(({ path }) => path),
+        });
+      }
       await Bun.write(join(directory, name), script);
+      return inputsOf(metafile);
     }),
   );
   copyFileSync(join(ROOT, "embed/region.bin"), join(directory, "region.bin"));
+  return inputs.flat();
 }
 
-async function bundleScript(entry: string): Promise<Blob> {
+/**
+ * Bundles `entries` into `directory` as scripts that load what they share from chunk-*.js beside them.
+ * @returns the paths of the files that went in
+ * @throws {ReleaseError} COMPILE_FAILED
+ */
+export async function bundleTools(
+  entries: Readonly<Record<string, string>>,
+  directory: string,
+): Promise<readonly string[]> {
+  const { outputs, metafile } = await bundle(Object.values(entries), {
+    plugins: [networkPlugin()],
+    mangles: true,
+    splitting: true,
+    naming: { entry: "./[name].[ext]", chunk: "./chunk-[hash].[ext]" },
+  });
+  // In one directory, whose files name each other: entries can be renamed, nothing imports them.
+  const names = new Map(
+    Object.entries(entries).map(([name, source]) => [`${basename(source, ".ts")}.js`, name]),
+  );
+  for (const output of outputs) {
+    const file = basename(output.path);
+    await Bun.write(join(directory, names.get(file) ?? file), output);
+  }
+  return inputsOf(metafile);
+}
+
+type BundleOptions = Pick<Bun.BuildConfig, "splitting" | "naming"> & {
+  readonly plugins: readonly BunPlugin[];
+  /** Shortens identifiers, too. */
+  readonly mangles: boolean;
+};
+
+async function bundle(
+  sources: readonly string[],
+  { plugins, mangles, ...options }: BundleOptions,
+): Promise<Bun.BuildOutput> {
   const result = await Bun.build({
-    entrypoints: [entry],
+    ...options,
+    entrypoints: sources.map((source) => join(ROOT, source)),
+    root: ROOT,
     target: "bun",
-    minify: { syntax: true, whitespace: true },
-    plugins: [aliasPlugin(), assetPlugin()],
+    minify: { syntax: true, whitespace: true, identifiers: mangles },
+    metafile: true,
+    plugins: [...plugins, aliasPlugin(), assetPlugin(), compactLibsodium(), keepErrorNames()],
     throw: false,
   });
-  const [script, ...others] = result.outputs;
-  if (!result.success || script === undefined) throw buildError(entry, result.logs);
-  // A second output would be an asset that the script expects beside it, such as a native addon.
-  if (others.length > 0) {
-    throw new ReleaseError("COMPILE_FAILED", `the bundle of ${entry} is not one script`, {
-      outputs: others.map(({ path }) => path),
-    });
-  }
-  return script;
+  if (!result.success) throw buildError(sources.join(", "), result.logs);
+  return result;
+}
+
+function inputsOf(metafile: Bun.BuildMetafile | undefined): string[] {
+  return Object.keys(metafile?.inputs ?? {}).map((path) => resolve(path));
 }
 
 /** @internal */
@@ -102,6 +163,16 @@ function assetPlugin(): BunPlugin {
         path: path.replace(/^.*\//, "./"),
         external: true,
       }));
+    },
+  };
+}
+
+/** HyperDHT is loaded from the script that has it. */
+function networkPlugin(): BunPlugin {
+  return {
+    name: "rustpatcher-network",
+    setup(build) {
+      build.onResolve({ filter: NETWORK }, () => ({ path: "./network.js", external: true }));
     },
   };
 }

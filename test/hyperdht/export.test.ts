@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { cp, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { bundleScripts, TOOL_ENTRIES } from "../../src/release/runtime-bundle.ts";
+import { bundleScripts, NETWORK_ENTRIES } from "../../src/release/runtime-bundle.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 const TIMEOUT_MS = 60_000;
@@ -15,10 +15,7 @@ beforeAll(async () => {
   const installed = join(project, "node_modules/rustpatcher");
   await mkdir(installed, { recursive: true });
   await cp(join(ROOT, "package.json"), join(installed, "package.json"));
-  await bundleScripts(
-    { "hyperdht.js": TOOL_ENTRIES["hyperdht.js"] ?? "" },
-    join(installed, "dist"),
-  );
+  await bundleScripts(NETWORK_ENTRIES, join(installed, "dist"));
   await cp(join(import.meta.dir, "fixtures/app.ts"), join(project, "app.ts"));
 }, TIMEOUT_MS);
 

@@ -1,16 +1,28 @@
 /** The package as others get it: the tarball, installed into a project that has nothing else. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { isBuiltin } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { aliasPlugin } from "../../embed/alias/plugin.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 const BIN = join(ROOT, "node_modules/.bin");
 const TIMEOUT_MS = 120_000;
 
+const UNPACKED_MAX_BYTES = 2_000_000;
+
 let directory = "";
 let project = "";
+let tarball = "";
 
 function run(argv: readonly string[], cwd = project): { code: number; out: string; err: string } {
   const { RUSTPATCHER_KEY: _none, ...inherited } = process.env;
@@ -32,15 +44,80 @@ beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), "rustpatcher-test-"));
   const packed = run(["bun", "pm", "pack", "--destination", directory], ROOT);
   if (packed.code !== 0) throw new Error(packed.err);
-  const [tarball] = readdirSync(directory).filter((name) => name.endsWith(".tgz"));
+  const [name = "no tarball"] = readdirSync(directory).filter((file) => file.endsWith(".tgz"));
+  tarball = join(directory, name);
   project = join(directory, "project");
   mkdirSync(project);
   writeFileSync(join(project, "package.json"), '{ "name": "my-app", "version": "1.0.0" }');
   writeFileSync(join(project, "app.ts"), 'import "rustpatcher/auto";\nconsole.log("my app");\n');
-  succeed("bun", "add", join(directory, tarball ?? "no tarball"));
+  succeed("bun", "add", tarball);
   succeed("bunx", "--no-install", "rustpatcher", "init");
 }, TIMEOUT_MS);
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+const installed = (): string => join(project, "node_modules/rustpatcher");
+/** Beside Bun's own mark of what it installed. */
+const filesOf = (folder: string): string[] =>
+  readdirSync(folder, { recursive: true })
+    .map(String)
+    .filter((name) => name !== ".bun-tag");
+
+test("is small", () => {
+  const sizes = filesOf(installed())
+    .filter((name) => !name.endsWith(".map"))
+    .map((name) => statSync(join(installed(), name)))
+    .filter((entry) => entry.isFile());
+  const sizeBytes = sizes.reduce((sum, { size }) => sum + size, 0);
+  expect(sizeBytes).toBeGreaterThan(1_000_000);
+  expect(sizeBytes).toBeLessThanOrEqual(UNPACKED_MAX_BYTES);
+});
+
+test("carries what people read, and may be published", () => {
+  const files = filesOf(installed());
+  for (const name of ["README.md", "LICENSE", "CHANGELOG.md", "dist/THIRD-PARTY-NOTICES.txt"]) {
+    expect(files).toContain(name);
+  }
+  const manifest = JSON.parse(readFileSync(join(installed(), "package.json"), "utf8")) as object;
+  expect(manifest).not.toHaveProperty("private");
+  expect(manifest).not.toHaveProperty("dependencies");
+});
+
+test("names each bundled package, with its licence", async () => {
+  // What goes in is asked of the bundler anew, and by another way than the pack step's.
+  const notices = readFileSync(join(installed(), "dist/THIRD-PARTY-NOTICES.txt"), "utf8");
+  const inputs: string[] = [];
+  for (const entry of ["embed/worker.ts", "src/cli/main.ts", "src/hyperdht.ts", "src/build.ts"]) {
+    const { metafile } = await Bun.build({
+      entrypoints: [join(ROOT, entry)],
+      target: "bun",
+      metafile: true,
+      plugins: [aliasPlugin()],
+    });
+    inputs.push(...Object.keys(metafile?.inputs ?? {}));
+  }
+  const names = new Set(
+    inputs.flatMap((input) => {
+      const [, folder] = /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input) ?? [];
+      return folder === undefined ? [] : [folder];
+    }),
+  );
+  expect(names).toContain("libsodium-sumo");
+  for (const folder of names) {
+    const { name, version } = JSON.parse(
+      readFileSync(join(ROOT, "node_modules", folder, "package.json"), "utf8"),
+    ) as { name: string; version: string };
+    expect(notices).toContain(`\n${name} ${version} (`);
+  }
+  const listed = [...notices.matchAll(/^(?:@?[a-z][\w./-]*) \d+\.\d+\.\d+ \(([\w.-]+)\)$/gm)];
+  expect(listed.length).toBe(names.size);
+  for (const [, licence] of listed) expect(["MIT", "ISC", "Apache-2.0"]).toContain(licence ?? "");
+});
+
+test("publint and @arethetypeswrong/cli have nothing to say", () => {
+  expect(run(["publint", tarball, "--strict"])).toMatchObject({ code: 0 });
+  // Bun loads ES modules only: so do the types.
+  expect(run(["attw", tarball, "--profile", "esm-only"])).toMatchObject({ code: 0 });
+});
 
 test("installs nothing but itself, and no native code", () => {
   expect(
@@ -54,7 +131,14 @@ test("installs nothing but itself, and no native code", () => {
   expect(files.filter((name) => /^(src|test|embed|\.ci)/.test(name))).toEqual([]);
 });
 
-test("its scripts import nothing but built-in modules and their own assets", () => {
+/** What is carried by an app stands alone; what stays in the package shares its chunks. */
+function mayImport(name: string, path: string): boolean {
+  if (/^(auto|index|worker)\.js$/.test(name)) return /^\.\/(region\.bin|worker\.js)$/.test(path);
+  if (/^(hyperdht|network)\.js$/.test(name)) return path === "./network.js";
+  return /^\.\/(chunk-\w+|network)\.js$/.test(path);
+}
+
+test("its scripts import nothing but built-in modules, assets and each other", () => {
   const dist = join(project, "node_modules/rustpatcher/dist");
   const scripts = readdirSync(dist).filter((name) => name.endsWith(".js"));
   expect(scripts).toContain("auto.js");
@@ -62,10 +146,7 @@ test("its scripts import nothing but built-in modules and their own assets", () 
     const { imports } = new Bun.Transpiler({ loader: "js" }).scan(readFileSync(join(dist, name)));
     const foreign = imports
       .map(({ path }) => path)
-      .filter(
-        (path) =>
-          !isBuiltin(path) && path !== "bun" && !/^\.\/(region\.bin|worker\.js)$/.test(path),
-      );
+      .filter((path) => !isBuiltin(path) && path !== "bun" && !mayImport(name, path));
     expect({ name, foreign }).toEqual({ name, foreign: [] });
   }
 });
@@ -107,36 +188,83 @@ test(
   TIMEOUT_MS,
 );
 
-test(
-  "the API has values and types",
-  () => {
-    writeFileSync(
-      join(project, "api.ts"),
-      `import "rustpatcher/auto";
-import { spawn, UpdaterMode, Version, Patch } from "rustpatcher";
+const API = `import "rustpatcher/auto";
+import { spawn, UpdaterMode, Version, Patch, PatcherError, type Patcher } from "rustpatcher";
 import { build, sign, runBuild } from "rustpatcher/build";
+import HyperDHT from "rustpatcher/hyperdht";
 export const kinds: string[] = [spawn, build, sign, runBuild, Patch, Version, UpdaterMode].map((v) => typeof v);
-if (process.argv[2] === "print") console.log(kinds.includes("undefined") ? "missing" : "complete");
-`,
+export const modes: UpdaterMode[] = [UpdaterMode.Now, UpdaterMode.At(3, 30)];
+export async function use(): Promise<number> {
+  const patcher: Patcher = await spawn({ mode: UpdaterMode.Manual, intervalSeconds: 5 });
+  patcher.on("available", ({ version }) => console.log(version.toUpperCase()));
+  await patcher.stop();
+  // @ts-expect-error the types are there: it is a number
+  const size: string = (await Patch.fromSelf()).info.size;
+  return size.length;
+}
+export const node = (): HyperDHT => new HyperDHT({ bootstrap: [{ host: "127.0.0.1", port: 1 }] });
+if (process.argv[2] === "print") {
+  console.log(kinds.includes("undefined") ? "missing" : "complete", PatcherError.name);
+}
+`;
+
+/** As strict as it gets, and over our declarations too. */
+const STRICTEST = {
+  target: "ESNext",
+  types: ["bun"],
+  typeRoots: [join(ROOT, "node_modules/@types")],
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  noImplicitOverride: true,
+  noPropertyAccessFromIndexSignature: true,
+  noUncheckedIndexedAccess: true,
+  noUnusedLocals: true,
+  noUnusedParameters: true,
+  verbatimModuleSyntax: true,
+  isolatedModules: true,
+  noEmit: true,
+};
+
+describe("installed by npm", () => {
+  let elsewhere = "";
+  beforeAll(() => {
+    elsewhere = join(directory, "npm-project");
+    mkdirSync(elsewhere);
+    const manifest = { name: "npm-app", version: "2.0.0", type: "module" };
+    writeFileSync(join(elsewhere, "package.json"), JSON.stringify(manifest));
+    writeFileSync(join(elsewhere, "api.ts"), API);
+    const cache = join(directory, "npm-cache");
+    const args = ["--offline", "--no-audit", "--no-fund", "--cache", cache, tarball];
+    const { code, err } = run(["npm", "install", ...args], elsewhere);
+    if (code !== 0) throw new Error(err);
+  }, TIMEOUT_MS);
+
+  test("it has the same files, and the command runs", () => {
+    expect(filesOf(join(elsewhere, "node_modules/rustpatcher")).sort()).toEqual(
+      filesOf(installed()).sort(),
     );
-    expect(succeed("bun", "api.ts", "print")).toContain("complete");
-    writeFileSync(
-      join(project, "tsconfig.json"),
-      JSON.stringify({
-        compilerOptions: {
-          target: "ESNext",
-          module: "Preserve",
-          moduleResolution: "bundler",
-          types: ["bun"],
-          typeRoots: [join(ROOT, "node_modules/@types")],
-          strict: true,
-          noEmit: true,
-          skipLibCheck: true,
-        },
-        files: ["api.ts"],
-      }),
-    );
-    expect(run(["tsc", "-p", "."])).toEqual({ code: 0, out: "", err: "" });
-  },
-  TIMEOUT_MS,
-);
+    const help = run(["node_modules/.bin/rustpatcher", "--help"], elsewhere);
+    expect(help).toMatchObject({ code: 0, err: "" });
+  });
+
+  test("the API has values, and errors their names", () => {
+    const { out } = run(["bun", "api.ts", "print"], elsewhere);
+    expect(out).toBe("complete PatcherError\n");
+  });
+
+  test.each([
+    ["Preserve", "bundler"],
+    ["NodeNext", "nodenext"],
+  ])(
+    "and types, under the strictest settings: module %s, resolution %s",
+    (module, moduleResolution) => {
+      const compilerOptions = { ...STRICTEST, module, moduleResolution };
+      writeFileSync(
+        join(elsewhere, "tsconfig.json"),
+        JSON.stringify({ compilerOptions, files: ["api.ts"] }),
+      );
+      expect(run(["tsc", "-p", "."], elsewhere)).toEqual({ code: 0, out: "", err: "" });
+    },
+    TIMEOUT_MS,
+  );
+});
