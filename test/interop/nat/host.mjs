@@ -26,7 +26,8 @@ async function exchange(stream) {
     stream.on("error", (error) => resolve(error.message));
     stream.on("close", () => resolve(null));
   });
-  const { remoteHost } = stream.rawStream;
+  // Without a connection there is no raw stream.
+  const remoteHost = stream.rawStream?.remoteHost ?? null;
   return { role, received, failure, firewalled: node.firewalled, remoteHost };
 }
 

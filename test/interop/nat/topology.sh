@@ -16,7 +16,7 @@ done
 for last in 1 2 3 4 5 6; do ip -n public addr add "99.0.0.$last/32" dev lo; done
 ip netns exec public sysctl -qw net.ipv4.ip_forward=1
 
-home() { # letter, number
+home() { # letter, number, flags of its masquerading: "random" gives every destination another port
   ip -n public link add "to-$1" type veth peer name wan netns "nat-$1"
   ip -n public addr add "99.1.$2.1/24" dev "to-$1"
   ip -n public link set "to-$1" up
@@ -34,11 +34,11 @@ home() { # letter, number
   # the unasked packet and gives the answer another port, and no hole is ever punched.
   ip netns exec "nat-$1" nft -f - <<RULES
 table ip home {
-  chain out { type nat hook postrouting priority 100; oifname "wan" masquerade; }
+  chain out { type nat hook postrouting priority 100; oifname "wan" masquerade $3; }
   chain in { type filter hook input priority 0; iifname "wan" drop; }
 }
 RULES
 }
-home a 1
-home b 2
+home a 1 "$MASQUERADE_A"
+home b 2 "$MASQUERADE_B"
 exec "$@"
