@@ -51,6 +51,7 @@ const checks: readonly (readonly [string, Check])[] = [
   ["types (bun check)", passes(`${BIN}/bun`, "check")],
   ["types (tsc)", passes(`${BIN}/tsc`, "--noEmit")],
   ["import direction", checkImports],
+  ["docs/CLI.md", passes(`${BIN}/bun`, ".ci/cli-docs.ts", "--check")],
   ["release and cli never travel into an app", auditBundle],
 ];
 

@@ -1,5 +1,8 @@
 import manifest from "../../package.json" with { type: "json" };
+import type { CommandMeta } from "citty";
 import { command, type Command } from "./command.ts";
+import type { CommandTable } from "./complete.ts";
+import { argumentsOf } from "./run.ts";
 
 /** Each is loaded when it is asked for: `inspect` does not wait for a DHT to be parsed. */
 export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
@@ -12,6 +15,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   publish: async () => (await import("./publish.ts")).publish,
   fetch: async () => (await import("./fetch.ts")).fetchNewest,
   dht: async () => (await import("./dht.ts")).dht,
+  complete: async () => (await import("./complete.ts")).complete,
 };
 
 export const ROOT_COMMAND: Command = command({
@@ -22,3 +26,16 @@ export const ROOT_COMMAND: Command = command({
   },
   subCommands: { ...COMMANDS },
 });
+
+/** What every command takes: for completion, and for docs/CLI.md. */
+export async function commandTable(): Promise<CommandTable> {
+  const rows = await Promise.all(
+    Object.entries(COMMANDS).map(async ([name, load]) => {
+      const loaded = await load();
+      // Ours are plain objects; citty would also take functions and promises of one.
+      const { description = "" } = (loaded.meta ?? {}) as CommandMeta;
+      return [name, { description, args: argumentsOf(loaded) }] as const;
+    }),
+  );
+  return Object.fromEntries(rows);
+}

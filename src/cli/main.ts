@@ -1,9 +1,10 @@
 #!/usr/bin/env bun
 import "../../embed/alias/register.ts";
 import manifest from "../../package.json" with { type: "json" };
-import { COMMANDS, ROOT_COMMAND } from "./commands.ts";
-import { usage } from "./error.ts";
+import { COMMANDS, commandTable, ROOT_COMMAND } from "./commands.ts";
+import { type CliError, usage } from "./error.ts";
 import { exitCodeOf, isHelp, printUsage, runStrictly } from "./run.ts";
+import { suggestion } from "./suggest.ts";
 
 async function main(rawArgs: readonly string[]): Promise<void> {
   const [name, ...rest] = rawArgs;
@@ -16,11 +17,20 @@ async function main(rawArgs: readonly string[]): Promise<void> {
     return;
   }
   const load = name === undefined ? undefined : new Map(Object.entries(COMMANDS)).get(name);
-  if (load === undefined) {
-    const names = Object.keys(COMMANDS).join(", ");
-    throw usage(`${name === undefined ? "no" : "unknown"} command: use one of ${names}, or --help`);
+  if (load === undefined) throw unknownCommand(name);
+  if (name === "complete" && rest[0] === "--") {
+    const { answer } = await import("./complete.ts");
+    answer(rest.slice(1), await commandTable());
+    return;
   }
   await runStrictly(await load(), ROOT_COMMAND, rest);
+}
+
+function unknownCommand(name: string | undefined): CliError {
+  const names = Object.keys(COMMANDS);
+  const problem =
+    name === undefined ? "no command" : `unknown command ${name}${suggestion(name, names)}`;
+  return usage(`${problem}: use one of ${names.join(", ")}, or --help`);
 }
 
 const rawArgs = process.argv.slice(2);

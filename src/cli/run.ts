@@ -1,10 +1,13 @@
 /** From arguments to an exit code: 0 done, 1 refused with one sentence on stderr, 2 wrong usage. */
-import { renderUsage, runCommand, type ArgsDef } from "citty";
+import { renderUsage, runCommand, type ArgsDef, type CommandMeta } from "citty";
 import { parseArgs } from "node:util";
 import { RustpatcherError } from "../core/error.ts";
 import type { Command } from "./command.ts";
 import { CliError, usage } from "./error.ts";
-import { complain } from "./output.ts";
+import { isColoured, paint } from "./colour.ts";
+import { EXAMPLES } from "./examples.ts";
+import { beQuiet, complain } from "./output.ts";
+import { suggestion } from "./suggest.ts";
 
 const REFUSED = 1;
 const WRONG_USAGE = 2;
@@ -39,6 +42,7 @@ export async function runStrictly(
     return;
   }
   checkArguments(command, rawArgs);
+  if (rawArgs.includes("--quiet")) beQuiet();
   await runCommand(command, { rawArgs: [...rawArgs] });
 }
 
@@ -47,8 +51,14 @@ export function isHelp(rawArgs: readonly string[]): boolean {
 }
 
 export async function printUsage(command: Command, parent?: Command): Promise<void> {
-  const text = await renderUsage(command, parent);
-  process.stdout.write(`${process.stdout.isTTY ? text : Bun.stripANSI(text)}\n`);
+  const text = (await renderUsage(command, parent)).trimEnd();
+  const { name = "" } = (command.meta ?? {}) as CommandMeta;
+  const examples = (EXAMPLES[name] ?? []).map((line) => `  ${line}`);
+  const all =
+    examples.length === 0
+      ? text
+      : `${text}\n\n${paint("bold", "EXAMPLES")}\n\n${examples.join("\n")}\n`;
+  process.stdout.write(`${isColoured(process.stdout) ? all : Bun.stripANSI(all)}\n`);
 }
 
 /** citty takes unknown flags and flags without their value in silence. */
@@ -72,11 +82,15 @@ export function positionalsOf(command: Command, rawArgs: readonly string[]): str
   try {
     return parseArgs({ args: [...rawArgs], options, allowPositionals: true }).positionals;
   } catch (cause) {
-    throw usage(cause instanceof Error ? cause.message : "these arguments cannot be read");
+    const message = cause instanceof Error ? cause.message : "these arguments cannot be read";
+    const [, flag] = /^Unknown option '(-[^']+)'/.exec(message) ?? [];
+    if (flag === undefined) throw usage(message);
+    const known = ["--help", ...Object.keys(options).map((name) => `--${name}`)];
+    throw usage(`there is no flag ${flag}${suggestion(flag, known)}, see --help`);
   }
 }
 
-function argumentsOf(command: Command): ArgsDef {
+export function argumentsOf(command: Command): ArgsDef {
   // Ours are plain objects; citty would also take functions and promises of one.
   return (command.args ?? {}) as ArgsDef;
 }

@@ -1,0 +1,16 @@
+/** Command lines for --help and docs/CLI.md; a test holds them against what the commands take. */
+export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
+  gen: ["rustpatcher gen ./owner_key"],
+  init: ["rustpatcher init"],
+  build: ["rustpatcher build ./app.ts --outfile my-app --sign --key-file ./owner_key"],
+  sign: ["rustpatcher sign ./my-app --key-file ./owner_key"],
+  verify: ["rustpatcher verify ./my-app", "rustpatcher verify ./my-app --public-key <public key>"],
+  inspect: ["rustpatcher inspect ./my-app --json"],
+  publish: [
+    "rustpatcher publish ./my-app",
+    "rustpatcher publish ./my-app --until-peers 3 --bootstrap 127.0.0.1:49737",
+  ],
+  fetch: ["rustpatcher fetch <public key> --app my-app"],
+  dht: ["rustpatcher dht --host 127.0.0.1 --port 49737"],
+  complete: ["rustpatcher complete bash >> ~/.bashrc"],
+};
