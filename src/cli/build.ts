@@ -1,9 +1,10 @@
 import { systemClock } from "../core/clock.ts";
-import { buildRelease } from "../release/release.ts";
+import { buildTargets, targetList, type BuiltRelease } from "../release/build-targets.ts";
+import { buildRelease, type BuildOptions } from "../release/release.ts";
 import { command, type Command } from "./command.ts";
 import { usage } from "./error.ts";
 import { KEY_ARGUMENTS, readOwnerKey } from "./key-source.ts";
-import { complain, JSON_ARGUMENT, report } from "./output.ts";
+import { columns, complain, JSON_ARGUMENT, report } from "./output.ts";
 import { RELEASE_ARGUMENTS, settingsFrom } from "./release-arguments.ts";
 
 export const build: Command = command({
@@ -12,6 +13,10 @@ export const build: Command = command({
     entry: { type: "positional", required: true, description: "First source file of the app" },
     outfile: { type: "string", description: "Executable to write (default: named like the app)" },
     ...RELEASE_ARGUMENTS,
+    target: {
+      type: "string",
+      description: "One target, several with commas, or all (default: this machine's)",
+    },
     "public-key": {
       type: "string",
       description:
@@ -28,17 +33,31 @@ export const build: Command = command({
     if (args.sign !== true && (args.key !== undefined || args["key-file"] !== undefined)) {
       throw usage("a key is for signing: add --sign");
     }
-    const built = await buildRelease({
+    const targets = targetList(args.target);
+    const options: BuildOptions = {
       entry: args.entry,
       outfile: args.outfile,
-      settings: { ...settingsFrom(args), publicKey: args["public-key"] },
+      settings: {
+        ...settingsFrom(args),
+        ...(targets !== undefined && { target: undefined }),
+        publicKey: args["public-key"],
+      },
       minify: args.minify === true,
       bytecode: args.bytecode === true,
       seed: args.sign === true ? readOwnerKey(args) : undefined,
       directory: process.cwd(),
       publishedS: Math.floor(systemClock.nowMs() / 1000),
-    });
-    const { path, target, version, signed } = built;
+    };
+    if (targets !== undefined) {
+      const result = await buildTargets(options, targets);
+      for (const { path, signed } of result.built) {
+        for (const warning of signed?.warnings ?? []) complain(`${path}: ${warning}`);
+      }
+      const { path, release } = result;
+      report(args.json === true, { path, ...release }, lines(result));
+      return;
+    }
+    const { path, target, version, signed } = await buildRelease(options);
     for (const warning of signed?.warnings ?? []) complain(warning);
     const state = signed === undefined ? "reserved" : "signed";
     report(args.json === true, { path, target, version, state }, [
@@ -46,3 +65,17 @@ export const build: Command = command({
     ]);
   },
 });
+
+function lines({ path, release, built }: BuiltRelease): string[] {
+  const rows = release.files.map(({ target, file, sizeBytes, root }, index) => [
+    target,
+    file,
+    String(sizeBytes),
+    root?.slice(0, 16) ?? "not signed",
+    (built[index]?.seconds ?? 0).toFixed(1),
+  ]);
+  return [
+    ...columns([["target", "file", "bytes", "root", "seconds"], ...rows]),
+    `${path}: ${release.version}, ${release.files.length} files`,
+  ];
+}

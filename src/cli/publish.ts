@@ -1,9 +1,10 @@
 import { systemClock } from "../core/clock.ts";
+import { isReleaseFile, readReleaseFile } from "../release/release-file.ts";
 import { publishExecutable, type PublishProgress } from "../release/publish.ts";
 import { command, type Command } from "./command.ts";
 import { usage } from "./error.ts";
+import { amount } from "./amount.ts";
 import {
-  amount,
   BOOTSTRAP_ARGUMENT,
   bootstrapText,
   tryWholeNumber,
@@ -16,7 +17,11 @@ const PEERS_MAX = 100_000;
 export const publish: Command = command({
   meta: { name: "publish", description: "Serve a signed executable without running it" },
   args: {
-    binary: { type: "positional", required: true, description: "Signed executable" },
+    binary: {
+      type: "positional",
+      required: true,
+      description: "Signed executable, or a release.json",
+    },
     "until-peers": {
       type: "string",
       description: "Stop when so many copies have it (default: when stopped)",
@@ -30,17 +35,28 @@ export const publish: Command = command({
     const line = args.json === true ? (now: PublishProgress) => JSON.stringify(now) : describe;
     const onProgress = (now: PublishProgress): void => void process.stdout.write(`${line(now)}\n`);
     const bootstrap = bootstrapText(args.bootstrap);
-    await untilStopped((signal) =>
-      publishExecutable({
-        path: args.binary,
-        bootstrap,
-        untilCopies,
-        clock: systemClock,
-        log: warnings,
-        onProgress,
-        signal,
-      }),
-    );
+    const paths = isReleaseFile(args.binary) ? readReleaseFile(args.binary) : [args.binary];
+    await untilStopped(async (stopped) => {
+      // The first that cannot be published ends them all.
+      const failed = new AbortController();
+      const signal = AbortSignal.any([stopped, failed.signal]);
+      const publishing = paths.map((path) =>
+        publishExecutable({
+          path,
+          bootstrap,
+          untilCopies,
+          clock: systemClock,
+          log: warnings,
+          onProgress,
+          signal,
+        }).catch((error: unknown) => {
+          failed.abort();
+          throw error;
+        }),
+      );
+      await Promise.allSettled(publishing);
+      await Promise.all(publishing);
+    });
   },
 });
 

@@ -11,7 +11,7 @@ export const RELEASE_ARGUMENTS = {
   },
   target: {
     type: "string",
-    description: "linux-x64, linux-arm64-musl, windows-x64, … (default: this machine's)",
+    description: "linux-x64, linux-arm64-musl, darwin-arm64, … (default: this machine's)",
   },
 } as const;
 

@@ -1,9 +1,12 @@
 import { systemClock } from "../core/clock.ts";
 import { keyText } from "../core/keys.ts";
-import { signExecutable } from "../release/sign.ts";
+import { isReleaseFile } from "../release/release-file.ts";
+import { signRelease } from "../release/sign-release.ts";
+import { signExecutable, type SignOptions } from "../release/sign.ts";
 import { command, type Command } from "./command.ts";
+import { usage } from "./error.ts";
 import { KEY_ARGUMENTS, readOwnerKey } from "./key-source.ts";
-import { complain, JSON_ARGUMENT, report } from "./output.ts";
+import { columns, complain, JSON_ARGUMENT, report } from "./output.ts";
 import { RELEASE_ARGUMENTS, settingsFrom } from "./release-arguments.ts";
 
 export const sign: Command = command({
@@ -12,7 +15,7 @@ export const sign: Command = command({
     binary: {
       type: "positional",
       required: true,
-      description: "Executable with a signature region",
+      description: "Executable with a signature region, or a release.json beside several",
     },
     ...KEY_ARGUMENTS,
     ...RELEASE_ARGUMENTS,
@@ -23,13 +26,18 @@ export const sign: Command = command({
     ...JSON_ARGUMENT,
   },
   run({ args }) {
-    const { verified, warnings } = signExecutable(args.binary, {
+    const options: SignOptions = {
       seed: readOwnerKey(args),
       settings: settingsFrom(args),
       force: args.force === true,
       directory: process.cwd(),
       publishedS: Math.floor(systemClock.nowMs() / 1000),
-    });
+    };
+    if (isReleaseFile(args.binary)) {
+      signAll(args.binary, options, args.json === true);
+      return;
+    }
+    const { verified, warnings } = signExecutable(args.binary, options);
     for (const warning of warnings) complain(warning);
     const version = verified.core.version?.text ?? "";
     const publicKey = keyText(verified.owner);
@@ -43,3 +51,14 @@ export const sign: Command = command({
     );
   },
 });
+
+function signAll(path: string, options: SignOptions, isJson: boolean): void {
+  if (options.settings?.target !== undefined) throw usage("each file has its own target already");
+  const { release, warnings } = signRelease(path, options);
+  for (const warning of warnings) complain(warning);
+  const { version, publicKey, files } = release;
+  report(isJson, { path, ...release }, [
+    ...columns(files.map(({ target, file, root }) => [target, file, root ?? ""])),
+    `${path}: ${version}, ${files.length} files, signed by ${publicKey}`,
+  ]);
+}

@@ -1,5 +1,5 @@
 import type { Target } from "../core/target.ts";
-import { buildError, withRuntime } from "./runtime-bundle.ts";
+import { buildError, runtimeDirectory } from "./runtime-bundle.ts";
 
 export interface CompileOptions {
   /** Path of the app's first source file. */
@@ -18,31 +18,30 @@ export interface CompileOptions {
  */
 export async function compileApp(options: CompileOptions): Promise<void> {
   const { entry, outfile, target, minify, bytecode } = options;
-  await withRuntime(async (directory) => {
-    const result = await Bun.build({
-      entrypoints: [entry],
-      target: "bun",
-      minify,
-      bytecode,
-      compile: {
-        outfile,
-        // A preload in somebody's bunfig.toml, or BUN_OPTIONS in his .env, would run inside the app.
-        autoloadBunfig: false,
-        autoloadDotenv: false,
-        ...(target === undefined ? {} : { target: `bun-${target}` as Bun.Build.CompileTarget }),
-      },
-      plugins: [
-        {
-          name: "rustpatcher-runtime",
-          setup(build) {
-            build.onResolve({ filter: /^rustpatcher(\/auto)?$/ }, ({ path }) => ({
-              path: `${directory}/${path === "rustpatcher" ? "index.js" : "auto.js"}`,
-            }));
-          },
+  const directory = await runtimeDirectory();
+  const result = await Bun.build({
+    entrypoints: [entry],
+    target: "bun",
+    minify,
+    bytecode,
+    compile: {
+      outfile,
+      // A preload in somebody's bunfig.toml, or BUN_OPTIONS in his .env, would run inside the app.
+      autoloadBunfig: false,
+      autoloadDotenv: false,
+      ...(target === undefined ? {} : { target: `bun-${target}` as Bun.Build.CompileTarget }),
+    },
+    plugins: [
+      {
+        name: "rustpatcher-runtime",
+        setup(build) {
+          build.onResolve({ filter: /^rustpatcher(\/auto)?$/ }, ({ path }) => ({
+            path: `${directory}/${path === "rustpatcher" ? "index.js" : "auto.js"}`,
+          }));
         },
-      ],
-      throw: false,
-    });
-    if (!result.success) throw buildError(entry, result.logs);
+      },
+    ],
+    throw: false,
   });
+  if (!result.success) throw buildError(entry, result.logs);
 }

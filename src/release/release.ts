@@ -26,6 +26,8 @@ export interface BuildOptions {
   readonly entry: string;
   /** Default: named like the app, in the working directory. */
   readonly outfile?: string | undefined;
+  /** Of the file's name, before ".exe". */
+  readonly suffix?: string;
   /** Win over the nearest package.json. */
   readonly settings?: Settings;
   /** Where to look for a package.json when there is none at or above the entry. */
@@ -68,7 +70,8 @@ export async function buildRelease(options: BuildOptions): Promise<BuiltExecutab
   const requested = requestedTarget(settings);
   const host = targetOf(withFile(process.execPath, detectMachine));
   const extension = toExtension(settings, owner, requested ?? host);
-  const path = outfileOf(options.outfile ?? basename(extension.app), extension.target);
+  const name = `${options.outfile ?? basename(extension.app)}${options.suffix ?? ""}`;
+  const path = outfileOf(name, extension.target);
   mkdirSync(dirname(path), { recursive: true });
   // On the same file system, so that the finished executable is moved into place in one step.
   const directory = mkdtempSync(join(dirname(path), ".rustpatcher-build-"));

@@ -13,8 +13,7 @@
  *   cli.js, build.js    command line and build API; they share the rest in chunk-*.js
  */
 import type { BunPlugin } from "bun";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { aliasPlugin } from "../../embed/alias/plugin.ts";
 import { compactLibsodium } from "./compact-libsodium.ts";
@@ -24,6 +23,7 @@ import { keepErrorNames } from "./keep-error-names.ts";
 const ROOT = join(import.meta.dir, "../..");
 /** A bundle of this file has no ".ts" name: then the scripts lie beside it. */
 const isCheckout = import.meta.path.endsWith(".ts");
+const CACHE = join(ROOT, "node_modules/.cache/rustpatcher-runtime");
 const ASSETS = /\/(region\.bin|worker\.js)$/;
 const NETWORK = /\/node\.ts$/;
 /** A few kilobytes that people debug, and whose classes they are shown. */
@@ -43,15 +43,30 @@ export const TOOL_ENTRIES: Readonly<Record<string, string>> = {
   "build.js": "src/build.ts",
 };
 
-/** Lends `use` a directory with the runtime scripts; made afresh in a checkout, and removed afterwards. */
-export async function withRuntime<T>(use: (directory: string) => Promise<T>): Promise<T> {
-  if (!isCheckout) return use(import.meta.dir);
-  const directory = mkdtempSync(join(tmpdir(), "rustpatcher-runtime-"));
+/**
+ * The directory with the runtime scripts; in a checkout they are made afresh. Its path stands in what Bun
+ * compiles, so it is named after its content: the same sources make the same executable.
+ */
+export async function runtimeDirectory(): Promise<string> {
+  if (!isCheckout) return import.meta.dir;
+  mkdirSync(CACHE, { recursive: true });
+  const scratch = mkdtempSync(join(CACHE, "making-"));
   try {
-    await bundleScripts(RUNTIME_ENTRIES, directory);
-    return await use(directory);
+    await bundleScripts(RUNTIME_ENTRIES, scratch);
+    const hash = new Bun.CryptoHasher("sha256");
+    for (const name of Object.keys(RUNTIME_ENTRIES).sort()) {
+      hash.update(await Bun.file(join(scratch, name)).bytes());
+    }
+    const directory = join(CACHE, hash.digest("hex").slice(0, 16));
+    try {
+      renameSync(scratch, directory);
+    } catch (cause) {
+      // Whoever comes second has made the same files.
+      if (!existsSync(directory)) throw cause;
+    }
+    return directory;
   } finally {
-    rmSync(directory, { recursive: true, force: true });
+    rmSync(scratch, { recursive: true, force: true });
   }
 }
 
