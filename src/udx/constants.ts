@@ -94,6 +94,8 @@ export const SEND_RETRY_MS = 1;
 /** Largest datagram a libudx receiver reads whole, bytes. libudx reads into 2048-byte buffers. */
 export const DATAGRAM_MAX = 2048;
 
+/** What Linux gives a socket that does not ask, bytes. */
+export const RECV_BUFFER_DEFAULT = 212_992;
 /**
  * Receive buffers asked of the kernel, bytes, largest first. The first holds a whole window; the others are
  * libudx's (udx_socket_bind). Linux grants what net.core.rmem_max allows and says nothing.
@@ -103,7 +105,7 @@ export const RECV_BUFFER_SIZES: readonly number[] = [
   1_048_576,
   524_288,
   262_144,
-  212_992,
+  RECV_BUFFER_DEFAULT,
 ];
 /** Default hop limit of outgoing datagrams. libudx UDX_DEFAULT_TTL. */
 export const DEFAULT_TTL = 64;

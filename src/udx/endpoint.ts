@@ -23,6 +23,7 @@ import { Sender, type SenderPort } from "./sender.ts";
 import { seqDiff } from "./seq.ts";
 import { type Remote, Transmitter } from "./transmitter.ts";
 import type { Turn, TurnTask } from "./turn.ts";
+import { windowLimit } from "./window-limit.ts";
 
 /** What the endpoint tells the stream object. Any of these may destroy the stream. */
 export interface EndpointEvents {
@@ -195,7 +196,7 @@ export class Endpoint implements SenderPort, TurnTask, Timed {
     if (this.isClosed || this.failure !== null) return;
     this.deliver();
     const { transmitter } = this;
-    transmitter.window = this.receiver.window(this.events.unread());
+    this.updateWindow();
     this.applyAck();
     if (transmitter.remote !== null) {
       transmitter.beginTurn();
@@ -214,7 +215,7 @@ export class Endpoint implements SenderPort, TurnTask, Timed {
     this.applyAck();
     // The ACK may have been what the timer waited for.
     if (nowMs < this.sender.timerAt) return;
-    this.transmitter.window = this.receiver.window(this.events.unread());
+    this.updateWindow();
     this.sender.onTimer(nowMs);
     if (!this.isClosed) this.turn.mark(this);
   }
@@ -257,6 +258,15 @@ export class Endpoint implements SenderPort, TurnTask, Timed {
     this.turn.mark(this);
     this.isBackpressured = this.sender.isBackpressured;
     return this.isBackpressured;
+  }
+
+  private updateWindow(): void {
+    const { receiver, sender, transmitter } = this;
+    const { remote } = transmitter;
+    if (remote !== null) {
+      receiver.windowLimit = windowLimit(remote.recvBufferBytes, remote.isLoopback, sender.rtt);
+    }
+    transmitter.window = receiver.window(this.events.unread());
   }
 
   private deliver(): void {

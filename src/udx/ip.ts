@@ -32,6 +32,11 @@ export function normalizeHost(host: string): string {
   return zone === -1 ? host : host.slice(0, zone);
 }
 
+/** Whether an IP literal names this host. */
+export function isLoopback(host: string): boolean {
+  return host.startsWith("127.") || host === "::1";
+}
+
 /** @throws {UdxError} EINVAL unless 1 ≤ port ≤ 65535. */
 export function checkPort(port: number): void {
   if (!isPort(port)) throw usageError("EINVAL", `${port} is not a valid port`);

@@ -22,6 +22,8 @@ export class Receiver {
   isEnded = false;
   /** DATA or END packets that wait for an ACK. */
   unacknowledged = 0;
+  /** No larger window is advertised, bytes; see windowLimit. */
+  windowLimit: number = RECV_WINDOW_MAX;
   /** The next ACK must not be replaced by a DATA packet: it tells of a gap or answers a HEARTBEAT. */
   isAckForced = false;
 
@@ -78,7 +80,7 @@ export class Receiver {
 
   /** Whether the reader has taken so much that the peer should hear of it unasked. */
   hasReopened(unread: number): boolean {
-    return this.room(unread) - this.advertised >= RECV_WINDOW_MAX * WINDOW_REOPEN_SHARE;
+    return this.room(unread) - this.advertised >= this.windowLimit * WINDOW_REOPEN_SHARE;
   }
 
   /** SACK blocks of what is held beyond the gap; returns the bytes written at `at`. */
@@ -122,6 +124,7 @@ export class Receiver {
 
   private room(unread: number): number {
     const forReader = RECV_WINDOW_MAX - unread - this.ready.bytes;
-    return Math.max(0, Math.min(forReader, REORDER_BYTES_MAX - this.buffer.bytes));
+    const forGaps = REORDER_BYTES_MAX - this.buffer.bytes;
+    return Math.max(0, Math.min(forReader, forGaps, this.windowLimit));
   }
 }

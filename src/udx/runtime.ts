@@ -13,6 +13,8 @@ export interface UdpHandle {
   readonly port: number;
   /** File descriptor, where there is one. */
   readonly fd: number | undefined;
+  /** The kernel's receive buffer as it reports it, bytes. */
+  readonly recvBufferBytes: number;
   /** Whether the kernel sends no fragments: only then can a path MTU be searched for. */
   readonly isUnfragmented: boolean;
   /**
@@ -84,10 +86,10 @@ export const bunRuntime: Runtime = {
       throw new UdxError("ENOTSUP", `binding ${options.host} did not finish synchronously`);
     }
     const fd = "fd" in socket && typeof socket.fd === "number" ? socket.fd : undefined;
-    if (fd !== undefined) requestRecvBuffer(fd);
     return {
       port: socket.port,
       fd,
+      recvBufferBytes: requestRecvBuffer(fd),
       isUnfragmented: fd !== undefined && forbidFragments(fd, options.host.includes(":") ? 6 : 4),
       sendMany: (batch) => socket.sendMany(batch),
       setTTL: (ttl) => void socket.setTTL(ttl),

@@ -4,7 +4,7 @@
  * packets stay at the base MTU.
  */
 import { dlopen, ptr } from "bun:ffi";
-import { RECV_BUFFER_SIZES } from "./constants.ts";
+import { RECV_BUFFER_DEFAULT, RECV_BUFFER_SIZES } from "./constants.ts";
 import { UdxError } from "./error.ts";
 
 interface OptionNumbers {
@@ -48,14 +48,18 @@ interface SocketCalls {
 
 let calls: SocketCalls | null | undefined;
 
-/** Asks for the largest of RECV_BUFFER_SIZES the kernel allows; ignores a refusal. */
-export function requestRecvBuffer(fd: number): void {
+/**
+ * Asks for the largest of RECV_BUFFER_SIZES the kernel allows; ignores a refusal. Returns what there is now, bytes
+ * as the system reports them, or the usual default where it cannot be asked.
+ */
+export function requestRecvBuffer(fd: number | undefined): number {
   const system = load();
-  if (system === null) return;
+  if (system === null || fd === undefined) return RECV_BUFFER_DEFAULT;
   const { socketLevel, recvBuffer } = system.numbers;
   for (const size of RECV_BUFFER_SIZES) {
-    if (system.set(fd, socketLevel, recvBuffer, size)) return;
+    if (system.set(fd, socketLevel, recvBuffer, size)) break;
   }
+  return system.get(fd, socketLevel, recvBuffer) ?? RECV_BUFFER_DEFAULT;
 }
 
 /** Turns fragmentation off. Returns whether that worked. */

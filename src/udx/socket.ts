@@ -96,6 +96,11 @@ export class UDXSocket extends EventEmitter<SocketEvents> implements Outlet, Tur
     return this.handle?.isUnfragmented ?? false;
   }
 
+  /** The kernel's receive buffer, bytes; 0 before bind. */
+  get recvBufferBytes(): number {
+    return this.handle?.recvBufferBytes ?? 0;
+  }
+
   /** Outlet */
   get flushed(): number {
     return this.outbox.flushed;

@@ -5,7 +5,7 @@ import { Endpoint, type EndpointEvents } from "./endpoint.ts";
 import { connectionReset, UdxError, usageError } from "./error.ts";
 import { Flushes } from "./flushes.ts";
 import { FrameGate } from "./framing.ts";
-import { checkPort, familyOf, isPort } from "./ip.ts";
+import { checkPort, familyOf, isLoopback, isPort } from "./ip.ts";
 import { Relay } from "./relay.ts";
 import { seqFrom } from "./seq.ts";
 import type { UDXSocket } from "./socket.ts";
@@ -259,6 +259,8 @@ export class UDXStream extends StreamFacts {
       port,
       host,
       family: socket.address()?.family ?? family,
+      isLoopback: isLoopback(host),
+      recvBufferBytes: socket.recvBufferBytes,
       mtuCeiling: socket.isUnfragmented ? MTU_MAX : MTU_BASE,
     };
   }

@@ -24,6 +24,10 @@ export interface Remote {
   readonly host: string;
   /** Family of the socket: an IPv4 peer on an IPv6 socket costs IPv6 headers. */
   readonly family: 4 | 6;
+  /** The host is this one. */
+  readonly isLoopback: boolean;
+  /** The kernel's receive buffer of the socket, bytes. */
+  readonly recvBufferBytes: number;
   /** Largest IP packet size to search for, see PathMtu.reset. */
   readonly mtuCeiling: number;
 }

@@ -13,6 +13,7 @@ function kernel(answer: (batch: DatagramBatch, call: number) => number): {
     port: 1,
     fd: undefined,
     isUnfragmented: false,
+    recvBufferBytes: 0,
     sendMany(batch) {
       const count = answer(batch, call++);
       for (let i = 0; i < count; i++) taken.push(String(batch[i * 3]));

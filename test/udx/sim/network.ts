@@ -56,6 +56,8 @@ export class Network {
   nowMs = 1000;
   /** What sockets bound from now on say about fragments. */
   isUnfragmented = false;
+  /** What their receive buffer is said to be; simulated ones hold everything. */
+  recvBufferBytes: number = Number.MAX_SAFE_INTEGER;
   sent = 0;
   dropped = 0;
   /** Datagrams the bottleneck holds at most at once so far, bytes. */
@@ -135,6 +137,7 @@ export class Network {
     return {
       port,
       fd: undefined,
+      recvBufferBytes: this.recvBufferBytes,
       isUnfragmented: this.isUnfragmented,
       sendMany: (batch) => this.sendMany(options.host, port, batch),
       setTTL: () => undefined,
