@@ -4,8 +4,9 @@ import type { UpdateEvent } from "../src/update/events.ts";
 export function eventText(event: UpdateEvent): string | undefined {
   switch (event.name) {
     case "checking":
-    // The updater says errors itself, and repeated ones only once.
+    // The updater says errors and rollbacks itself, and repeated ones only once.
     case "error":
+    case "rolled-back":
       return undefined;
     case "available":
       return `found ${event.release.version}`;

@@ -1,5 +1,6 @@
 /** The API of `import … from "rustpatcher"`. `import "rustpatcher/auto"` needs none of it. */
 import { provideOwnAssets } from "../embed/own-assets.ts";
+import { ownAssets } from "./patcher/assets.ts";
 import { startPatcher, type Patcher } from "./patcher/patcher.ts";
 import type { UpdaterMode } from "./patcher/updater-mode.ts";
 
@@ -16,6 +17,11 @@ export interface SpawnOptions {
   readonly mode?: UpdaterMode;
   /** Between two looks for a newer release, 1 to 86,400. */
   readonly intervalSeconds?: number;
+  /**
+   * When a new version counts as healthy and stays: after it has run for ten seconds or ended with code 0,
+   * or only when the app calls `patcher.healthy()`. Default: "auto".
+   */
+  readonly confirm?: "auto" | "manual";
   /** "host:port" of nodes of a private network, in place of HyperDHT's public ones. */
   readonly bootstrap?: readonly string[];
 }
@@ -30,7 +36,9 @@ provideOwnAssets();
  * @throws {CoreError} FIELD_INVALID for a mode that does not exist.
  */
 export async function spawn(options: UpdaterMode | SpawnOptions = {}): Promise<Patcher> {
-  const patcher = startPatcher(typeof options === "string" ? { mode: options } : options);
+  const { confirm, ...overrides } = typeof options === "string" ? { mode: options } : options;
+  if (confirm === "manual") ownAssets().probation()?.awaitApp();
+  const patcher = startPatcher(overrides);
   await patcher.ready;
   return patcher;
 }

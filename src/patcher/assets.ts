@@ -4,8 +4,17 @@ export interface Assets {
   readonly readRegion: () => Promise<Uint8Array>;
   /** The same at once; loading the file system's module costs an app that starts with it 3 ms. */
   readonly readRegionSync: () => Uint8Array;
+  /** Step 9: this version's probation, while it is on one. */
+  readonly probation: () => Probation | undefined;
   /** The Worker half, one script. */
   readonly workerPath: string;
+}
+
+export interface Probation {
+  /** From now on only the app says that it is healthy. */
+  awaitApp(): void;
+  /** The version is healthy: it stays. */
+  confirm(): void;
 }
 
 let provided: Assets | undefined;

@@ -25,6 +25,8 @@ export interface PatcherEvents {
   applied: [release: ReleaseInfo];
   /** The last moment of this version: what a listener does synchronously is still done. */
   restarting: [release: ReleaseInfo];
+  /** The newer version ended too often before it was healthy: this one is back, that one is refused. */
+  "rolled-back": [version: string];
   error: [error: PatcherError];
 }
 
@@ -95,6 +97,23 @@ export class Patcher extends Emitter<PatcherEvents> {
     return this.#link?.ask("apply");
   }
 
+  /**
+   * Puts the version before this one back, refuses this one from now on, and restarts. Resolves with what
+   * the process is about to become. Rejects with a PatcherError, also when there is nothing to go back to.
+   */
+  async rollback(): Promise<ReleaseInfo | undefined> {
+    await this.ready;
+    return this.#link?.ask("rollback");
+  }
+
+  /**
+   * Says that a new version works, before the ten seconds are over after which it counts as healthy, or at
+   * all when it was started with `confirm: "manual"`. Does nothing outside of a probation.
+   */
+  healthy(): void {
+    ownAssets().probation()?.confirm();
+  }
+
   /** Leaves the swarm and frees every socket, timer and thread. A stopped patcher stays stopped. */
   async stop(): Promise<void> {
     if (Reflect.get(globalThis, SLOT) === this) Reflect.deleteProperty(globalThis, SLOT);
@@ -134,6 +153,9 @@ export class Patcher extends Emitter<PatcherEvents> {
         return;
       case "progress":
         this.emit("progress", event.progress);
+        return;
+      case "rolled-back":
+        this.emit("rolled-back", event.version);
         return;
       case "error":
         return this.#tellError(event.error);

@@ -26,7 +26,7 @@ export interface StartMessage {
   readonly environment: Environment;
 }
 
-export type Question = "check" | "apply";
+export type Question = "check" | "apply" | "rollback";
 
 export type ToWorker =
   | StartMessage

@@ -4,10 +4,13 @@
  */
 import { fchmodSync, fsyncSync, linkSync, lstatSync, renameSync, rmSync } from "node:fs";
 import { syncDirectory } from "../fs/temporary-file.ts";
-import type { VerifiedFull } from "../exe/verify-executable.ts";
+import type { TargetName } from "../core/target-key.ts";
+import { verifyExecutable, type VerifiedFull } from "../exe/verify-executable.ts";
+import { withFile } from "../fs/file-source.ts";
 import { UpdateError } from "./error.ts";
 import { isSameFile, type Installation } from "./installation.ts";
 import type { Lock } from "./lock.ts";
+import { beginProbation, endProbation } from "./probation.ts";
 import type { VerifiedUpdate } from "./verify.ts";
 
 /** Read, write and execute for everybody; never setuid, setgid or sticky. */
@@ -41,6 +44,7 @@ export function applyUpdate(
     // Content before name: after a power failure the name must not lead to an empty file.
     fsyncSync(update.fd);
     keepRunning(installation);
+    beginProbation(installation, update.executable);
     renameSync(update.path, installation.path);
   } catch (cause) {
     throw new UpdateError("IO_FAILED", `${installation.path} could not be replaced`, {
@@ -106,8 +110,44 @@ export function restorePrevious(installation: Installation, _held: Lock): boolea
   return true;
 }
 
+/**
+ * Puts the previous version back because somebody asks for it. It was running here, and it is verified all
+ * the same, from the first byte to the last.
+ * @throws {UpdateError} NO_PREVIOUS when there is none of this owner's for this app, target and channel;
+ *   EXECUTABLE_UNSAFE, DIRECTORY_UNSAFE, DIRECTORY_READ_ONLY
+ */
+export function rollBack(installation: Installation, own: VerifiedFull, _held: Lock): VerifiedFull {
+  installation.checkSafe();
+  const previous = verifiedPrevious(installation, own);
+  putBack(installation);
+  return previous;
+}
+
+function verifiedPrevious({ previousPath }: Installation, own: VerifiedFull): VerifiedFull {
+  let cause: unknown;
+  try {
+    const previous = withFile(previousPath, (source) =>
+      verifyExecutable(source, { owner: own.owner }),
+    );
+    if (previous.kind === "full" && isSameName(previous.extension, own.extension)) return previous;
+  } catch (error) {
+    cause = error;
+  }
+  throw new UpdateError("NO_PREVIOUS", "there is no previous version to go back to", {
+    blame: "local",
+    cause,
+    path: previousPath,
+  });
+}
+
+function isSameName(a: TargetName, b: TargetName): boolean {
+  return a.app === b.app && a.target === b.target && a.channel === b.channel;
+}
+
 function putBack(installation: Installation): void {
   renameSync(installation.previousPath, installation.path);
   settle(installation.directory);
   installation.setCurrent(lstatSync(installation.path, { bigint: true }));
+  // Last: killed before this, the version that is back clears it away when it starts.
+  endProbation(installation);
 }

@@ -43,6 +43,10 @@ export type UpdateErrorCode =
   | "REHEARSAL_FAILED"
   /** Step 7: started before it was installed, the new version did not answer in time. */
   | "TOO_SLOW"
+  /** Step 7: the running version is still on probation, so what came before it has to stay. */
+  | "ON_PROBATION"
+  /** There is no previous version of this program to go back to. */
+  | "NO_PREVIOUS"
   /** Step 8: the new version could not be started; the previous version was put back. */
   | "RESTART_FAILED"
   | "TIMED_OUT"

@@ -23,6 +23,7 @@ import { fileSource } from "../fs/file-source.ts";
 import { isErrno } from "../fs/error.ts";
 import { temporaryPath } from "../fs/temporary-file.ts";
 import { UpdateError } from "./error.ts";
+import { pendingPath } from "./pending.ts";
 
 /** What tells two files apart, whatever they are called. */
 export interface FileIdentity {
@@ -86,6 +87,11 @@ export class Installation {
     return isSameFile(lstatSync(this.path, { bigint: true }), this.#current);
   }
 
+  /** Would the next start run what runs now? */
+  isRunningAtPath(): boolean {
+    return isSameFile(lstatSync(this.path, { bigint: true }), this.running);
+  }
+
   /** Step 7 has put another file at the path. */
   setCurrent(identity: FileIdentity): void {
     this.#current = { dev: identity.dev, ino: identity.ino };
@@ -102,6 +108,11 @@ export class Installation {
   /** Hard link to the version before the installed one. */
   get previousPath(): string {
     return this.#beside("previous");
+  }
+
+  /** Step 9: how the installed version is doing; see pending.ts. */
+  get pendingPath(): string {
+    return pendingPath(this.path);
   }
 
   /** What our temporary files are named after; see temporary-file.ts. */

@@ -3,9 +3,17 @@ import type { Log } from "../core/log.ts";
 import type { UpdateEvent } from "./events.ts";
 
 /** Nothing is wrong here: the network is away, another copy is at work, the owner is calm. */
-const PASSING = new Set(["NO_PROVIDER", "DHT", "TIMED_OUT", "BUSY", "STOPPED", "FREEZE_SUSPECTED"]);
+const PASSING = new Set([
+  "NO_PROVIDER",
+  "DHT",
+  "TIMED_OUT",
+  "BUSY",
+  "STOPPED",
+  "FREEZE_SUSPECTED",
+  "ON_PROBATION",
+]);
 /** Not worth an event: our own doing, or another copy's. */
-const SILENT = new Set(["BUSY", "STOPPED"]);
+const SILENT = new Set(["BUSY", "STOPPED", "ON_PROBATION"]);
 
 /** Tells of failures: every one to whoever listens, on the log each kind once. */
 export class Reporter {

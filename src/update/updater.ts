@@ -3,6 +3,8 @@
  * restart. One cycle at a time, one reading of the wall clock a cycle. Whatever fails, the program that
  * is running stays as it is and the next cycle comes.
  */
+import { asContentRoot } from "../core/brand.ts";
+import { fromHex } from "../core/bytes.ts";
 import type { Clock } from "../core/clock.ts";
 import { DISCOVER_TIMEOUT_MS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
@@ -11,7 +13,7 @@ import type { UpdateMode } from "../core/update-mode.ts";
 import { compareVersions } from "../core/version.ts";
 import { REGION_BYTES } from "../exe/region.ts";
 import type { VerifiedFull } from "../exe/verify-executable.ts";
-import { applyUpdate, restorePrevious } from "./apply.ts";
+import { applyUpdate, restorePrevious, rollBack } from "./apply.ts";
 import { Assembly, sweepLeftovers } from "./assemble.ts";
 import { Attempts } from "./attempts.ts";
 import { jittered } from "./backoff.ts";
@@ -21,7 +23,8 @@ import type { ReleaseInfo, UpdateEvent } from "./events.ts";
 import { Fetcher } from "./fetch.ts";
 import type { Installation } from "./installation.ts";
 import { InstalledFile } from "./installed-file.ts";
-import { tryLock } from "./lock.ts";
+import { tryLock, type Lock } from "./lock.ts";
+import { isOnProbation, readPending, settleProbation } from "./probation.ts";
 import type { Rehearse } from "./rehearse.ts";
 import type { ReleaseSource } from "./release-source.ts";
 import { codeOf, isPassing, messageOf, Reporter } from "./reporter.ts";
@@ -86,6 +89,7 @@ export class Updater {
   }
 
   start(): void {
+    this.#settle();
     this.#schedule(0);
   }
 
@@ -119,6 +123,30 @@ export class Updater {
       const candidate = await this.#look(true);
       if (candidate !== undefined) await this.#install(candidate);
       return this.#restart();
+    });
+  }
+
+  /**
+   * Puts the previous version back and restarts into it; the version that is left is refused from now on.
+   * Rejects with an UpdateError: NO_PREVIOUS, BUSY, …
+   */
+  rollback(): Promise<ReleaseInfo | undefined> {
+    return this.#enqueue(async () => {
+      const { installation, own, state, clock } = this.#options;
+      const lock = tryLock(installation.lockPath);
+      if (lock === undefined) throw busy();
+      try {
+        const left = this.#installed?.executable ?? own;
+        const previous = rollBack(installation, own, lock);
+        state.trusted.refuse(left.table.root);
+        state.trusted.markInstalled(previous.record.record.version);
+        state.save(clock.nowMs(), lock);
+        const release = infoOf(previous.record);
+        if (!installation.isRunningAtPath()) this.#restartInto(release);
+        return release;
+      } finally {
+        lock.release();
+      }
     });
   }
 
@@ -254,17 +282,21 @@ export class Updater {
 
   /** Steps 3 to 7. Afterwards the installed executable is the candidate, or a newer one. */
   async #install(candidate: Candidate): Promise<void> {
-    const { installation, state, emit, clock } = this.#options;
+    const { installation, state, emit, clock, own } = this.#options;
     const release = infoOf(candidate);
     installation.checkSafe();
     installation.probe();
     const lock = tryLock(installation.lockPath);
     if (lock === undefined) {
-      throw new UpdateError("BUSY", "another copy of this program is updating it", {
-        blame: "local",
-      });
+      throw busy();
     }
     try {
+      this.#settleHeld(lock);
+      if (isOnProbation(installation, own)) {
+        throw new UpdateError("ON_PROBATION", "this version is still to prove itself", {
+          blame: "local",
+        });
+      }
       if (!installation.isCurrent()) this.#adopt();
       if (compareVersions(state.trusted.installed, candidate.record.version) >= 0) return;
       sweepLeftovers(installation);
@@ -294,6 +326,37 @@ export class Updater {
     } finally {
       lock.release();
     }
+  }
+
+  /** Step 9, when this version is back: the newer one is refused from now on. */
+  #settle(): void {
+    const { installation } = this.#options;
+    try {
+      if (readPending(installation.pendingPath) === undefined) return;
+      const lock = tryLock(installation.lockPath);
+      if (lock === undefined) return;
+      try {
+        this.#settleHeld(lock);
+      } finally {
+        lock.release();
+      }
+    } catch (cause) {
+      this.#reporter.report(cause);
+    }
+  }
+
+  #settleHeld(lock: Lock): void {
+    const { installation, own, state, clock, emit, log } = this.#options;
+    const failed = settleProbation(installation, own, lock);
+    if (failed === undefined) return;
+    const { version } = failed;
+    state.trusted.refuse(asContentRoot(fromHex(failed.root)));
+    state.save(clock.nowMs(), lock);
+    emit({ name: "rolled-back", version });
+    log(
+      "warn",
+      `version ${version} failed on this machine and is not installed again; waiting for a newer one`,
+    );
   }
 
   /** Another copy was faster: what it has installed is ours as well, if it is a release of ours. */
@@ -346,11 +409,15 @@ export class Updater {
   #restart(): ReleaseInfo | undefined {
     if (this.#installed === undefined) return undefined;
     const release = infoOf(this.#installed.executable.record);
+    this.#restartInto(release);
+    return release;
+  }
+
+  #restartInto(release: ReleaseInfo): void {
     this.#isRestarting = true;
     this.#cancelCycle?.();
     this.#options.emit({ name: "restarting", release });
     this.#options.restart();
-    return release;
   }
 
   #progress(doneBytes: number, totalBytes: number): void {
@@ -358,6 +425,10 @@ export class Updater {
     const progress = { ...infoOf(this.#fetching), doneBytes, totalBytes };
     this.#options.emit({ name: "progress", progress });
   }
+}
+
+function busy(): UpdateError {
+  return new UpdateError("BUSY", "another copy of this program is updating it", { blame: "local" });
 }
 
 function infoOf({ record }: VerifiedRecord): ReleaseInfo {

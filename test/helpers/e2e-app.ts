@@ -21,6 +21,7 @@ const patcher = await spawn();
 for (const name of ["checking", "available", "progress", "verified", "applied", "restarting"]) {
   patcher.on(name, (release) => say(name, release));
 }
+patcher.on("rolled-back", (version) => say("rolled-back", { version }));
 patcher.on("error", ({ message, evidence }) => say("error", { message, code: evidence.updateCode }));
 const answer = (question, work) =>
   work.then(
@@ -31,6 +32,7 @@ for await (const line of console) {
   const [command, rest] = line.split(" ");
   if (command === "check") answer(command, patcher.check());
   if (command === "apply") answer(command, patcher.apply());
+  if (command === "rollback") answer(command, patcher.rollback());
   if (command === "stop") answer(command, patcher.stop());
   if (command === "spawn") answer(command, spawn().then((again) => ({ same: again === patcher, active: again.active })));
   if (command === "self")

@@ -10,7 +10,12 @@ import { isShown, verbosityOf } from "../../src/patcher/stderr.ts";
 import { codeOf } from "../helpers/installed.ts";
 
 const provide = (readRegionSync: () => Uint8Array): void =>
-  provideAssets({ readRegion: async () => readRegionSync(), readRegionSync, workerPath: "" });
+  provideAssets({
+    readRegion: async () => readRegionSync(),
+    readRegionSync,
+    probation: () => undefined,
+    workerPath: "",
+  });
 
 describe("UpdaterMode", () => {
   test("is the text that package.json takes", () => {

@@ -55,7 +55,12 @@ const apply = (update: VerifiedUpdate): unknown => applyUpdate(app.installation,
 
 /** Nothing but the executable and what belongs there between updates. */
 function strays(): string[] {
-  const known = ["app", ".app.rustpatcher-lock", ".app.rustpatcher-previous"];
+  const known = [
+    "app",
+    ".app.rustpatcher-pending",
+    ".app.rustpatcher-lock",
+    ".app.rustpatcher-previous",
+  ];
   return readdirSync(app.directory).filter((name) => !known.includes(name));
 }
 

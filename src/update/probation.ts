@@ -1,0 +1,90 @@
+/** Step 9 (confirm), the updater's part: what lies in the pending file, written and cleared under the lock. */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
+import type { VerifiedFull } from "../exe/verify-executable.ts";
+import { isErrno } from "../fs/error.ts";
+import { createBeside, discard, writeAll } from "../fs/temporary-file.ts";
+import type { Installation } from "./installation.ts";
+import type { Lock } from "./lock.ts";
+import {
+  parsePending,
+  PENDING_MAX_BYTES,
+  pendingHeader,
+  regionDigest,
+  type Pending,
+} from "./pending.ts";
+
+const OTHERS_MAY_WRITE = 0o022;
+
+/**
+ * Step 7, before the rename: the version that is about to be installed has to prove itself. Replaced by a
+ * rename like the executable; the caller syncs the directory.
+ * @throws {FsError} IO_FAILED, or the system's error.
+ */
+export function beginProbation(installation: Installation, executable: VerifiedFull): void {
+  const { region, table, record } = executable;
+  const text = pendingHeader(region, table.root.toHex(), record.record.version.text);
+  const temporary = createBeside(installation.temporaryBase);
+  try {
+    writeAll(temporary.fd, new TextEncoder().encode(text), 0);
+    fsyncSync(temporary.fd);
+    renameSync(temporary.path, installation.pendingPath);
+  } finally {
+    discard(temporary);
+  }
+}
+
+export function endProbation(installation: Installation): void {
+  rmSync(installation.pendingPath, { force: true });
+}
+
+/** Is the running version still to prove itself? Then what was there before it must be kept. */
+export function isOnProbation(installation: Installation, own: VerifiedFull): boolean {
+  return readPending(installation.pendingPath)?.region === regionDigest(own.region);
+}
+
+/**
+ * Clears what a probation of another version has left, once the running version is back at the path.
+ * Returns that version when it had failed; otherwise its installation was interrupted before it began.
+ */
+export function settleProbation(
+  installation: Installation,
+  own: VerifiedFull,
+  _held: Lock,
+): Pending | undefined {
+  const pending = readPending(installation.pendingPath);
+  if (pending === undefined || pending.region === regionDigest(own.region)) return undefined;
+  // Somebody runs an older version while the new one is in place: not ours to judge.
+  if (!installation.isRunningAtPath()) return undefined;
+  endProbation(installation);
+  return pending.isBack ? pending : undefined;
+}
+
+/** Undefined when there is none, or none that we have written. */
+export function readPending(path: string): Pending | undefined {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (cause) {
+    if (isErrno(cause, "ENOENT") || isErrno(cause, "ELOOP") || isErrno(cause, "EACCES")) {
+      return undefined;
+    }
+    throw cause;
+  }
+  try {
+    const stats = fstatSync(fd);
+    const isOurs = stats.isFile() && stats.uid === process.geteuid?.();
+    if (!isOurs || (stats.mode & OTHERS_MAY_WRITE) !== 0) return undefined;
+    return stats.size > PENDING_MAX_BYTES ? undefined : parsePending(readFileSync(fd, "latin1"));
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,213 @@
+/** New versions that start, and then do not live: what stands at the path afterwards, and what is said. */
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { appendFileSync, existsSync, linkSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { verifyExecutable } from "../../src/exe/verify-executable.ts";
+import { withFile } from "../../src/fs/file-source.ts";
+import { pendingHeader, pendingPath } from "../../src/update/pending.ts";
+import { E2eReleases, E2eWorld } from "../helpers/e2e-world.ts";
+import { compileFixture } from "../helpers/executable.ts";
+import { digestOf, START_S } from "../helpers/installed.ts";
+
+const TIMEOUT_MS = 60_000;
+const RUN_TIMEOUT_MS = 20_000;
+/** Ends the way it is told to. What it is not told is what a version that is broken at start does. */
+const FRAGILE = `import { spawn } from "rustpatcher";
+const [, , how = "exit"] = process.argv;
+console.log("fragile");
+if (how === "exit") process.exit(1);
+if (how === "throw") throw new Error("broken");
+if (how === "signal") process.kill(process.pid, "SIGSEGV");
+if (how === "hang") for (;;);
+if (how === "stay") setInterval(() => undefined, 1_000);
+if (how === "manual") await spawn({ confirm: "manual" });
+if (how === "healthy") {
+  const patcher = await spawn({ confirm: "manual" });
+  patcher.healthy();
+  process.exit(1);
+}
+`;
+
+const releases = new E2eReleases();
+let world: E2eWorld;
+
+beforeEach(async () => {
+  world = await E2eWorld.create(releases);
+});
+afterEach(() => world.destroy());
+afterAll(() => releases.remove());
+
+async function fragile(): Promise<string> {
+  const directory = world.folder();
+  const publishedS = START_S + 50_000;
+  const { seed } = world;
+  return compileFixture({ directory, version: "1.5.0", seed, source: FRAGILE, publishedS });
+}
+
+/** The fragile version on probation, as step 7 leaves it. */
+async function installed(): Promise<{ path: string; old: string }> {
+  const path = await fragile();
+  const old = digestOf(await world.release({ version: "1.0.0" }));
+  const release = await world.release({ version: "1.0.0" });
+  linkSync(release, join(dirname(path), ".app.rustpatcher-previous"));
+  const found = withFile(path, (source) => verifyExecutable(source));
+  writeFileSync(
+    pendingPath(path),
+    pendingHeader(found.region, found.kind === "full" ? found.table.root.toHex() : "", "1.5.0"),
+    { mode: 0o600 },
+  );
+  return { path, old };
+}
+
+function starting(path: string, how: string): Bun.Subprocess<"ignore", "pipe", "pipe"> {
+  return Bun.spawn([path, how], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { PATH: process.env["PATH"] ?? "", RUSTPATCHER_BOOTSTRAP: "127.0.0.1:1" },
+    timeout: RUN_TIMEOUT_MS,
+    killSignal: "SIGKILL",
+  });
+}
+
+/** Starts it, waits for its first word and, when it would not end by itself, kills it. */
+async function start(path: string, how: string): Promise<void> {
+  const child = starting(path, how);
+  const reader = child.stdout.getReader();
+  await reader.read();
+  if (how === "hang") child.kill("SIGKILL");
+  await child.exited;
+}
+
+const isOn = (path: string): boolean => existsSync(pendingPath(path));
+
+test(
+  "a new version that ends at every start is taken back, told of, and not installed again (H1)",
+  async () => {
+    const path = await world.release({ version: "1.0.0" });
+    const next = await fragile();
+    const honest = world.holding(next);
+    await world.liar(honest.record, honest);
+    const digest = digestOf(path);
+    const app = await world.run(path);
+    await app.event("restarting");
+    // It has become the new version, and that has ended.
+    expect(await app.exited).not.toBe(0);
+    expect(digestOf(path)).toBe(digestOf(next));
+    await start(path, "exit");
+    await start(path, "throw");
+    const back = await world.run(path);
+    expect(back.all("start")[0]).toMatchObject({ version: "1.0.0", argv0: path });
+    expect(digestOf(path)).toBe(digest);
+    expect(back.log.join("\n")).toContain("version 1.5.0 ended 3 times before it was healthy");
+    await back.until(() => back.all("error").some(({ code }) => code === "REFUSED"), "the refusal");
+    expect(back.all("applied")).toEqual([]);
+    expect(digestOf(path)).toBe(digest);
+    expect(isOn(path)).toBe(false);
+    const later = await world.release({ version: "10.0.0", build: "two" });
+    await world.run(later);
+    expect(await back.event("start", 2)).toMatchObject({ version: "10.0.0", pid: back.pid });
+  },
+  TIMEOUT_MS,
+);
+
+describe("a version on probation", () => {
+  test(
+    "has failed when it was killed, by a signal of its own or because it hung, three times",
+    async () => {
+      const { path, old } = await installed();
+      for (const how of ["signal", "hang", "manual"]) {
+        expect(digestOf(path)).not.toBe(old);
+        await start(path, how);
+      }
+      const back = await world.run(path);
+      expect(back.all("start")[0]).toMatchObject({ version: "1.0.0" });
+      expect(await back.event("rolled-back")).toMatchObject({ version: "1.5.0" });
+      expect(digestOf(path)).toBe(old);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "is healthy when it ends with code 0, or says so, and then may crash as often as it likes",
+    async () => {
+      const { path, old } = await installed();
+      await start(path, "exit");
+      await start(path, "nothing");
+      expect(isOn(path)).toBe(false);
+      for (let times = 0; times < 4; times++) await start(path, "exit");
+      expect(digestOf(path)).not.toBe(old);
+      const again = await installed();
+      await start(again.path, "healthy");
+      expect(isOn(again.path)).toBe(false);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "is not blamed for copies that still run, and healthy after ten seconds",
+    async () => {
+      const { path, old } = await installed();
+      const copies = Array.from({ length: 4 }, () => starting(path, "stay"));
+      try {
+        for (const copy of copies) await copy.stdout.getReader().read();
+        await start(path, "exit");
+        expect(digestOf(path)).not.toBe(old);
+        const endMs = performance.now() + RUN_TIMEOUT_MS;
+        while (isOn(path) && performance.now() < endMs) await Bun.sleep(50);
+        expect(isOn(path)).toBe(false);
+      } finally {
+        for (const copy of copies) copy.kill("SIGKILL");
+        await Promise.all(copies.map((copy) => copy.exited));
+      }
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "whose way back was interrupted goes back at the next start (H5)",
+    async () => {
+      const { path, old } = await installed();
+      appendFileSync(pendingPath(path), "back\n");
+      const back = await world.run(path);
+      expect(back.all("start")[0]).toMatchObject({ version: "1.0.0" });
+      expect(digestOf(path)).toBe(old);
+      await back.event("rolled-back");
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "of another version says nothing about this one",
+    async () => {
+      const { path } = await installed();
+      const header = pendingHeader(new Uint8Array(4096), "00".repeat(32), "1.6.0");
+      writeFileSync(pendingPath(path), `${header}1\n2\n3\nback\n`);
+      await start(path, "exit");
+      expect(digestOf(path)).not.toBe(digestOf(join(dirname(path), ".app.rustpatcher-previous")));
+      expect(readFileSync(pendingPath(path), "utf8")).toBe(`${header}1\n2\n3\nback\n`);
+    },
+    TIMEOUT_MS,
+  );
+});
+
+test(
+  "rollback puts the previous version back and becomes it; the one that was left stays away",
+  async () => {
+    const path = await world.release({ version: "1.0.0" });
+    const digest = digestOf(path);
+    const next = await world.release({ version: "1.0.1", build: "two" });
+    await world.run(next);
+    const app = await world.run(path);
+    expect(await app.event("start", 2)).toMatchObject({ version: "1.0.1" });
+    app.send("rollback");
+    expect(await app.event("start", 3)).toMatchObject({ version: "1.0.0", pid: app.pid });
+    expect(digestOf(path)).toBe(digest);
+    await app.until(() => app.all("error").some(({ code }) => code === "REFUSED"), "the refusal");
+    expect(digestOf(path)).toBe(digest);
+    app.send("rollback");
+    await app.until(
+      () => app.all("answer").some(({ code }) => code === "NO_PREVIOUS"),
+      "a refusal",
+    );
+  },
+  TIMEOUT_MS,
+);
