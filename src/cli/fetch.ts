@@ -9,13 +9,11 @@ import { withFile } from "../fs/file-source.ts";
 import { installFirst } from "../release/first-install.ts";
 import { checkSharedSecret } from "../release/settings.ts";
 import { bootstrapFrom } from "../swarm/bootstrap.ts";
-import type { FetchProgress } from "../swarm/download.ts";
 import { command, type Command } from "./command.ts";
 import { usage } from "./error.ts";
-import { JSON_ARGUMENT, report } from "./output.ts";
+import { JSON_ARGUMENT, report, say } from "./output.ts";
+import { showProgress } from "./progress.ts";
 import { amount, BOOTSTRAP_ARGUMENT, bootstrapText, untilStopped, warnings } from "./serving.ts";
-
-const TELL_EVERY_MS = 1_000;
 
 export const fetchNewest: Command = command({
   meta: {
@@ -48,8 +46,8 @@ export const fetchNewest: Command = command({
       channel: checkName(args.channel ?? "stable", "channel"),
     };
     const out = resolve(args.out ?? defaultOut(name.app, name.target));
-    const isQuiet = args.json === true;
-    const say = (text: string): void => void (isQuiet || process.stdout.write(`${text}\n`));
+    const isJson = args.json === true;
+    const progress = showProgress("fetching", isJson);
     const options = {
       owner: parsePublicKey(args["owner-public-key"]),
       name,
@@ -58,16 +56,19 @@ export const fetchNewest: Command = command({
       bootstrap: bootstrapFrom(bootstrapText(args.bootstrap), []),
       clock: systemClock,
       log: warnings,
-      onProgress: everySecond((progress) => say(describe(progress))),
     };
     const installed = await untilStopped((signal) =>
       installFirst({
         ...options,
-        onFound: ({ record }) => say(`found ${record.version.text} for ${name.target}`),
+        onFound: ({ record }) => {
+          if (!isJson) say(`found ${record.version.text} for ${name.target}`);
+        },
+        onProgress: ({ fetchedBytes, totalBytes, providers }) =>
+          progress.update(fetchedBytes, totalBytes, `from ${peers(providers)}`),
         signal,
       }),
-    );
-    report(isQuiet, { ...name, path: out, ...installed }, [
+    ).finally(() => progress.end());
+    report(isJson, { ...name, path: out, ...installed }, [
       `${out}: ${installed.version}, ${amount(installed.sizeBytes)}, verified`,
     ]);
   },
@@ -83,16 +84,4 @@ function defaultOut(app: string, target: Target): string {
   return target.startsWith("windows") ? `${name}.exe` : name;
 }
 
-function everySecond(tell: (progress: FetchProgress) => void): (progress: FetchProgress) => void {
-  let toldMs = systemClock.monotonicMs();
-  return (progress) => {
-    const nowMs = systemClock.monotonicMs();
-    if (nowMs - toldMs < TELL_EVERY_MS) return;
-    toldMs = nowMs;
-    tell(progress);
-  };
-}
-
-function describe({ fetchedBytes, totalBytes, providers }: FetchProgress): string {
-  return `${amount(fetchedBytes)} of ${amount(totalBytes)} from ${providers} ${providers === 1 ? "peer" : "peers"}`;
-}
+const peers = (count: number): string => `${count} ${count === 1 ? "peer" : "peers"}`;
