@@ -20,6 +20,7 @@ import {
 import { basename, dirname, join } from "node:path";
 import type { ByteSource } from "../core/source.ts";
 import { fileSource } from "../fs/file-source.ts";
+import { hasCapabilities } from "../fs/capabilities.ts";
 import { isErrno } from "../fs/error.ts";
 import { temporaryPath } from "../fs/temporary-file.ts";
 import { UpdateError } from "./error.ts";
@@ -146,6 +147,9 @@ export class Installation {
     if (file.uid !== BigInt(user)) throw this.#unsafe("it belongs to another user");
     // Whoever may change the file could otherwise become its owner or group.
     if ((file.mode & SETUID_SETGID) !== 0n) throw this.#unsafe("it is setuid or setgid");
+    if (hasCapabilities(this.path)) {
+      throw this.#unsafe("it has file capabilities, which the new file would not have");
+    }
     const directory = statSync(this.directory, { bigint: true });
     if (directory.uid !== BigInt(user) && directory.uid !== 0n) {
       throw this.#unsafeDirectory("belongs to another user");

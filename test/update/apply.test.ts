@@ -221,6 +221,19 @@ describe("putting the running version back", () => {
   });
 });
 
+test.skipIf(!isRoot || Bun.which("setcap") === null)(
+  "refuses a file that has capabilities, and takes it without them (F6)",
+  () => {
+    const setcap = (...args: readonly string[]): void => {
+      expect(Bun.spawnSync(["setcap", ...args, app.path]).exitCode).toBe(0);
+    };
+    setcap("cap_net_bind_service+ep");
+    expect(codeOf(() => app.installation.checkSafe())).toBe("EXECUTABLE_UNSAFE");
+    setcap("-r");
+    expect(codeOf(() => app.installation.checkSafe())).toBe("accepted");
+  },
+);
+
 describe("the probe before a download", () => {
   test("leaves nothing behind where an update can be installed", () => {
     app.installation.probe();
