@@ -3,8 +3,8 @@ import { isReleaseFile, readReleaseFile } from "../release/release-file.ts";
 import { publishExecutable, type PublishProgress } from "../release/publish.ts";
 import { command, type Command } from "./command.ts";
 import { usage } from "./error.ts";
-import { amount } from "./amount.ts";
 import {
+  amount,
   BOOTSTRAP_ARGUMENT,
   bootstrapText,
   tryWholeNumber,
