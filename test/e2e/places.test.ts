@@ -49,6 +49,7 @@ test(
     expect(readdirSync(join(world.directory, "elsewhere"))).toEqual([]);
     expect(readdirSync(dirname(path)).sort()).toEqual([
       ".äpp 1.rustpatcher-lock",
+      ".äpp 1.rustpatcher-pending",
       ".äpp 1.rustpatcher-previous",
       ".äpp 1.rustpatcher-state",
       "äpp 1",
