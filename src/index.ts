@@ -1,13 +1,13 @@
 /** The API of `import … from "rustpatcher"`. `import "rustpatcher/auto"` needs none of it. */
 import { provideOwnAssets } from "../embed/own-assets.ts";
 import { ownAssets } from "./patcher/assets.ts";
-import { startPatcher, type Patcher } from "./patcher/patcher.ts";
+import { startPatcher, type BeforeRestart, type Patcher } from "./patcher/patcher.ts";
 import type { UpdaterMode } from "./patcher/updater-mode.ts";
 
 export { RustpatcherError } from "./core/error.ts";
 export { PatcherError, type PatcherErrorCode } from "./patcher/error.ts";
 export { Patch, type PatchInfo } from "./patcher/patch.ts";
-export { Patcher, type PatcherEvents } from "./patcher/patcher.ts";
+export { Patcher, type BeforeRestart, type PatcherEvents } from "./patcher/patcher.ts";
 export { UpdaterMode } from "./patcher/updater-mode.ts";
 export { Version } from "./patcher/version.ts";
 export type { ProgressInfo, ReleaseInfo } from "./update/events.ts";
@@ -22,6 +22,8 @@ export interface SpawnOptions {
    * or only when the app calls `patcher.healthy()`. Default: "auto".
    */
   readonly confirm?: "auto" | "manual";
+  /** As `patcher.beforeRestart(hook)`, which takes another time limit than 10 seconds as well. */
+  readonly beforeRestart?: BeforeRestart;
   /** "host:port" of nodes of a private network, in place of HyperDHT's public ones. */
   readonly bootstrap?: readonly string[];
 }
@@ -36,9 +38,11 @@ provideOwnAssets();
  * @throws {CoreError} FIELD_INVALID for a mode that does not exist.
  */
 export async function spawn(options: UpdaterMode | SpawnOptions = {}): Promise<Patcher> {
-  const { confirm, ...overrides } = typeof options === "string" ? { mode: options } : options;
+  const { confirm, beforeRestart, ...overrides } =
+    typeof options === "string" ? { mode: options } : options;
   if (confirm === "manual") ownAssets().probation()?.awaitApp();
   const patcher = startPatcher(overrides);
+  if (beforeRestart !== undefined) patcher.beforeRestart(beforeRestart);
   await patcher.ready;
   return patcher;
 }

@@ -30,6 +30,11 @@ export interface PatcherEvents {
   error: [error: PatcherError];
 }
 
+/** Called before this process becomes another version; what it returns is awaited. */
+export type BeforeRestart = () => unknown;
+
+/** What servers are given to finish what they have begun. */
+const DRAIN_TIMEOUT_MS = 10_000;
 /** The app's own start comes first. */
 const START_DELAY_MS = 50;
 /** A process holds one patcher, although `auto` and the API are bundled separately. */
@@ -40,6 +45,7 @@ export class Patcher extends Emitter<PatcherEvents> {
   readonly #log: Log;
   #link: WorkerLink | undefined;
   #hasCrashed = false;
+  #drain: { readonly hook: BeforeRestart; readonly timeoutMs: number } | undefined;
   #isStopped = false;
   /** @internal Settled once it is known whether this program can update itself. Never rejects. */
   readonly ready: Promise<void>;
@@ -98,6 +104,15 @@ export class Patcher extends Emitter<PatcherEvents> {
   }
 
   /**
+   * Has `hook` called, and awaited for at most `timeoutMs`, before every restart: the time for a server to
+   * stop listening and to finish its requests. A hook that fails or takes too long is told of on the log,
+   * and the restart takes place. A second call replaces the first.
+   */
+  beforeRestart(hook: BeforeRestart, timeoutMs: number = DRAIN_TIMEOUT_MS): void {
+    this.#drain = { hook, timeoutMs };
+  }
+
+  /**
    * Puts the version before this one back, refuses this one from now on, and restarts. Resolves with what
    * the process is about to become. Rejects with a PatcherError, also when there is nothing to go back to.
    */
@@ -129,20 +144,38 @@ export class Patcher extends Emitter<PatcherEvents> {
       case "event":
         return this.#tell(message.event);
       case "restart":
-        return this.#restart();
+        void this.#restart();
+        return;
       default:
         // The rest is for the link.
         return;
     }
   }
 
-  #restart(): void {
+  async #restart(): Promise<void> {
+    await this.#drained();
     try {
       becomeNewVersion(startFacts);
     } catch (cause) {
       // The Worker puts this version back; what it reports says why.
       const reason = cause instanceof Error ? cause.message : String(cause);
       this.#link?.tell({ type: "restart-failed", reason });
+    }
+  }
+
+  async #drained(): Promise<void> {
+    if (this.#drain === undefined) return;
+    const { hook, timeoutMs } = this.#drain;
+    const { promise, reject } = Promise.withResolvers<never>();
+    // Not unref'ed: a server that has closed everything must not end here, before the restart.
+    const timer = setTimeout(() => reject(new Error("it took too long")), timeoutMs);
+    try {
+      await Promise.race([(async () => hook())(), promise]);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      this.#log("warn", `restarting although the beforeRestart hook has not ended well: ${reason}`);
+    } finally {
+      clearTimeout(timer);
     }
   }
 

@@ -157,3 +157,25 @@ describe("at", () => {
     TIMEOUT_MS,
   );
 });
+
+describe("beforeRestart", () => {
+  test.each([
+    ["is awaited", "300,5000", true, undefined],
+    ["that takes too long is not waited for", "60000,200", false, "it took too long"],
+    ["that fails does not stop the restart", "-1,5000", false, "no water"],
+  ])(
+    "%s",
+    async (_what, times, isDrained, warning) => {
+      const { old } = await pair("manual");
+      old.send(`drain ${times}`);
+      old.send("apply");
+      expect(await old.event("start", 2)).toMatchObject({ version: "1.0.1", pid: old.pid });
+      expect(old.all("draining")).toHaveLength(1);
+      expect(old.all("drained")).toHaveLength(isDrained ? 1 : 0);
+      const warnings = old.log.filter((line) => line.includes("beforeRestart"));
+      expect(warnings).toHaveLength(warning === undefined ? 0 : 1);
+      expect(warnings.join("")).toContain(warning ?? "");
+    },
+    TIMEOUT_MS,
+  );
+});

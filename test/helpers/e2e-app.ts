@@ -32,6 +32,15 @@ for await (const line of console) {
   const [command, rest] = line.split(" ");
   if (command === "check") answer(command, patcher.check());
   if (command === "apply") answer(command, patcher.apply());
+  if (command === "drain") {
+    const [takesMs, timeoutMs] = rest.split(",").map(Number);
+    patcher.beforeRestart(async () => {
+      say("draining");
+      if (takesMs < 0) throw new Error("no water");
+      await Bun.sleep(takesMs);
+      say("drained");
+    }, timeoutMs);
+  }
   if (command === "rollback") answer(command, patcher.rollback());
   if (command === "stop") answer(command, patcher.stop());
   if (command === "spawn") answer(command, spawn().then((again) => ({ same: again === patcher, active: again.active })));
