@@ -14,6 +14,7 @@ import { Swarm } from "../src/swarm/swarm.ts";
 import { DurableState } from "../src/update/durable-state.ts";
 import type { ErrorInfo } from "../src/update/events.ts";
 import { Installation } from "../src/update/installation.ts";
+import { openPrevious, type PreviousVersion } from "../src/update/previous.ts";
 import { rehearse } from "../src/update/rehearse.ts";
 import { TrustedState } from "../src/update/trusted-state.ts";
 import { Updater } from "../src/update/updater.ts";
@@ -27,6 +28,7 @@ interface Running {
   readonly installation: Installation;
   readonly swarm: Swarm;
   readonly updater: Updater;
+  readonly previous: PreviousVersion | undefined;
 }
 
 const LEAVE_TIMEOUT_MS = 3_000;
@@ -103,9 +105,11 @@ async function start(message: StartMessage): Promise<Running | undefined> {
   });
   noticed = (newer) => updater.noticed(newer);
   swarm.serve({ record, region, table, stream: canonicalStream(installation.source, offset) });
+  const previous = openPrevious(installation, owner);
+  if (previous !== undefined) swarm.addBase(previous);
   updater.start();
   log("info", `running ${record.record.version.text}, serving ${installation.path}`);
-  return { installation, swarm, updater };
+  return { installation, swarm, updater, previous };
 }
 
 function inspect(execPath: string): void {
@@ -141,6 +145,7 @@ async function stop(): Promise<void> {
   const parts = await running;
   await parts?.updater.stop();
   if (parts !== undefined) await leave(parts.swarm);
+  parts?.previous?.close();
   parts?.installation.close();
   tell({ type: "stopped" });
 }

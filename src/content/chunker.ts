@@ -35,14 +35,17 @@ const GEAR: Int32Array = Int32Array.from({ length: 256 }, (_, byte) => {
 
 /** The chunks of a stream, in order: they cover it once. Nothing is read ahead of what is taken. */
 export function* chunksOf(source: ByteSource): Generator<Chunk, void> {
-  let window: Uint8Array = new Uint8Array(0);
+  // Our own: what `read` returns may be gone when the next chunk is taken.
+  const buffer = new Uint8Array(Math.min(READ_BYTES, source.sizeBytes));
+  let window = buffer.subarray(0, 0);
   let windowOffset = 0;
   let offset = 0;
   while (offset < source.sizeBytes) {
     const windowEnd = windowOffset + window.length;
     if (windowEnd < Math.min(offset + CHUNK_MAX_BYTES, source.sizeBytes)) {
       windowOffset = offset;
-      window = source.read(offset, Math.min(READ_BYTES, source.sizeBytes - offset));
+      window = buffer.subarray(0, Math.min(READ_BYTES, source.sizeBytes - offset));
+      window.set(source.read(offset, window.length));
     }
     const start = offset - windowOffset;
     const end = start + cutLength(window, start, Math.min(start + CHUNK_MAX_BYTES, window.length));

@@ -7,11 +7,11 @@
  *   entry = 00 ‖ first: varint ‖ count: varint                    runs of the getter's list, in a row
  *         | chunks: u8 1…64 ‖ for each: size − 1, u16 LE ‖ hash    a run
  */
-import { CHUNKS_PER_RUN_MAX, EXECUTABLE_MAX_BYTES } from "../core/limits.ts";
+import { CHUNK_MIN_BYTES, CHUNKS_PER_RUN_MAX, EXECUTABLE_MAX_BYTES } from "../core/limits.ts";
 import { concat, u16le } from "../core/bytes.ts";
 import type { ContentRoot } from "../core/brand.ts";
 import { Reader } from "../core/reader.ts";
-import { ChunkTable } from "./chunk-table.ts";
+import { ChunkTable } from "./table.ts";
 import { ContentError } from "./error.ts";
 import { HASH_BYTES } from "./merkle.ts";
 import { readVarint, VarintWriter } from "./varint.ts";
@@ -134,10 +134,12 @@ export class OutlineReader {
     }
   }
 
+  /** Only the last chunk may be short: without that, one page could hold any number of runs to come. */
   #addChunk(hash: Uint8Array, sizeBytes: number): void {
+    const isAfterLast = (this.#sizes.at(-1) ?? CHUNK_MIN_BYTES) < CHUNK_MIN_BYTES;
     this.#sizeBytes += sizeBytes;
-    if (this.#sizeBytes > this.#lengthBytes) {
-      throw new ContentError("TABLE_SIZE", "the chunks are longer than the stream", {
+    if (isAfterLast || this.#sizeBytes > this.#lengthBytes) {
+      throw new ContentError("TABLE_SIZE", "the chunks do not make up the stream", {
         blame: "peer",
         expected: this.#lengthBytes,
       });

@@ -13,12 +13,6 @@ export const EXECUTABLE_MAX_BYTES: number = 512 * MiB;
 export const NAME_MAX_BYTES: number = 64;
 /** The version field of the region. */
 export const VERSION_MAX_BYTES: number = 16;
-/** One block of the canonical stream; also the most a peer may make us hold for one answer. */
-export const BLOCK_BYTES: number = 64 * KiB;
-/** A swarm frame: one block and its envelope. */
-export const FRAME_MAX_BYTES: number = BLOCK_BYTES + 256;
-/** Blocks of the largest executable. */
-export const BLOCK_COUNT_MAX: number = EXECUTABLE_MAX_BYTES / BLOCK_BYTES + 1;
 /**
  * Chunks of the canonical stream: a part of the format (content/chunker.ts) and the most a peer may make us
  * hold for one of them.
@@ -32,10 +26,20 @@ export const CHUNKS_PER_RUN_MAX: number = 64;
  * (64 KiB: +15 %); the answer still has to fit one frame.
  */
 export const PIECE_MAX_BYTES: number = 512 * KiB;
+/** A swarm frame: one chunk as it is, and its envelope. */
+export const FRAME_MAX_BYTES: number = CHUNK_MAX_BYTES + 256;
+/** Hashes of a sketch: what a piece of 64 KiB is compared with is at most three times as large. */
+export const SKETCH_MAX_BYTES: number = 4 * KiB;
+/** Short names of runs: more than the runs of the largest executable. */
+export const LISTED_MAX_BYTES: number = 48 * KiB;
+/** Content roots that a provider names in its welcome. */
+export const ROOTS_MAX: number = 8;
+/** Deltas kept for the next one who needs them: all those of one Bun upgrade, and some. */
+export const DELTA_CACHE_MAX_BYTES: number = 8 * MiB;
 /** A frame from somebody who has not authenticated: the hello has 121 bytes. */
 export const HELLO_MAX_BYTES: number = 256;
-/** Hashes of the block table in one frame: 32 KiB. */
-export const TABLE_PAGE_MAX: number = 1024;
+/** One page of a chunk table. */
+export const TABLE_PAGE_MAX_BYTES: number = 60 * KiB;
 /** CBOR nesting: a frame is one array holding scalars; the extension is one map holding one array. */
 export const CBOR_MAX_DEPTH: number = 4;
 /** CBOR elements in one document: more than the largest message has, too few to cost a millisecond. */

@@ -7,7 +7,7 @@ import { equal } from "../core/bytes.ts";
 import { verifyRecord, type VerifiedRecord } from "../core/release-record.ts";
 import type { ByteSource } from "../core/source.ts";
 import type { Target } from "../core/target.ts";
-import { BlockTable } from "../content/table.ts";
+import { ChunkTable } from "../content/table.ts";
 import { canonicalStream } from "./canonical.ts";
 import { checkCoreSignature, checkOwner, checkRegion, unsigned } from "./check-region.ts";
 import { hashWithoutCore } from "./core-hash.ts";
@@ -32,8 +32,8 @@ export interface VerifiedFull {
   readonly core: RegionCore;
   readonly extension: Extension;
   readonly record: VerifiedRecord;
-  /** Blocks of the canonical stream. */
-  readonly table: BlockTable;
+  /** Chunks of the canonical stream. */
+  readonly table: ChunkTable;
 }
 
 /** Made by the Rust crate: nothing signs where the region stands, and there is no record. */
@@ -83,7 +83,7 @@ function verifyFull(
   checkTarget(source, record.record.target);
   checkCodeSignature(source);
   checkCoreHash(normalForm(source), offset, core);
-  const table = BlockTable.ofStream(canonicalStream(source, offset));
+  const table = ChunkTable.ofStream(canonicalStream(source, offset));
   if (!equal(table.root, record.record.root)) {
     throw new ExeError("ROOT_MISMATCH", "the content is not the one that was signed", {
       blame: "artifact",

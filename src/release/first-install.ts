@@ -111,7 +111,7 @@ async function install(
         writeAll(file.fd, piece.bytes, piece.offset);
       }
     };
-    let { region } = await fetchBlocks(swarm, record, check, write, onProgress, signal);
+    let { region } = await fetchContent(swarm, record, check, write, onProgress, signal);
     for (let tries = 1; ; tries++) {
       writeAll(file.fd, region, regionOffset);
       try {
@@ -122,9 +122,9 @@ async function install(
         break;
       } catch (cause) {
         if (!(cause instanceof ExeError) || tries >= REGIONS_PER_TRY_MAX) throw cause;
-        // The blocks are under the signed root, so it was the region that lied; another peer's may not.
+        // The chunks are under the signed root, so it was the region that lied; another peer's may not.
         wrong.add(toHex(sha256(region)));
-        const nothing = { missing: () => [], onBlock: () => undefined };
+        const nothing = { missing: () => [], onChunk: () => undefined };
         ({ region } = await swarm.fetch(record, { checkRegion: check, ...nothing, signal }));
       }
     }
@@ -138,7 +138,7 @@ async function install(
   }
 }
 
-function fetchBlocks(
+function fetchContent(
   swarm: Swarm,
   record: VerifiedRecord,
   check: (region: Uint8Array) => void,
@@ -146,14 +146,10 @@ function fetchBlocks(
   onProgress: (progress: FetchProgress) => void,
   signal: AbortSignal,
 ): ReturnType<Swarm["fetch"]> {
-  let offsetOf = (_index: number): number => 0;
   return swarm.fetch(record, {
     checkRegion: check,
-    missing: (table) => {
-      offsetOf = (index) => table.blockRange(index).offset;
-      return Array.from({ length: table.count }, (_, index) => index);
-    },
-    onBlock: (index, bytes) => write(offsetOf(index), bytes),
+    missing: ({ count }) => Array.from({ length: count }, (_, index) => index),
+    onChunk: ({ offset }, bytes) => write(offset, bytes),
     onProgress,
     signal,
   });

@@ -10,7 +10,7 @@ import { signRecord } from "../core/release-record.ts";
 import type { ByteSource } from "../core/source.ts";
 import type { Target } from "../core/target.ts";
 import type { ParsedVersion } from "../core/version.ts";
-import { BlockTable } from "../content/table.ts";
+import { ChunkTable } from "../content/table.ts";
 import { canonicalStream } from "../exe/canonical.ts";
 import { coreMessage, hashWithoutCore } from "../exe/core-hash.ts";
 import { detectMachine } from "../exe/detect.ts";
@@ -108,7 +108,7 @@ function signFull(
     channel: unsigned.channel,
     lengthBytes: stream.sizeBytes,
     regionOffset: offset,
-    root: BlockTable.ofStream(stream).root,
+    root: ChunkTable.ofStream(stream).root,
     publishedS: options.publishedS,
     expiresS: 0,
     from: undefined,

@@ -4,18 +4,22 @@
  */
 import type { Clock } from "../core/clock.ts";
 import { toHex } from "../core/bytes.ts";
-import { REQUESTS_IN_FLIGHT_MAX } from "../core/limits.ts";
+import { PIECE_MAX_BYTES, REQUESTS_IN_FLIGHT_MAX } from "../core/limits.ts";
 import type { VerifiedRecord } from "../core/release-record.ts";
-import type { BlockTable } from "../content/table.ts";
-import { BlockPool, type Ask } from "./block-pool.ts";
+import { piecesOf, type Piece } from "../content/plan.ts";
+import type { ChunkTable } from "../content/table.ts";
 import { SwarmError } from "./error.ts";
-import { requestManifest, type Manifest } from "./manifest.ts";
+import { requestManifest, type LocalContent, type Manifest } from "./manifest.ts";
 import type { Peers } from "./peers.ts";
+import { PiecePool, type Ask } from "./piece-pool.ts";
+import { Reuse, type OldContent } from "./reuse.ts";
 import type { RemoteProvider } from "./remote-provider.ts";
 
 export interface FetchProgress {
-  /** Bytes of verified blocks that came over the wire. */
+  /** Bytes of the stream that were fetched and verified. */
   readonly fetchedBytes: number;
+  /** Bytes of answers they came in: less, since they were compressed or differences. */
+  readonly wireBytes: number;
   /** Bytes of the stream that need not be fetched. */
   readonly reusedBytes: number;
   /** The whole stream. */
@@ -27,16 +31,26 @@ export interface FetchProgress {
 export interface FetchOptions {
   /** Throws when a region, as a provider sent it, is not the one of this record. */
   readonly checkRegion: (region: Uint8Array) => void;
-  /** Which blocks to fetch, once the table is known. */
-  readonly missing: (table: BlockTable) => readonly number[];
-  /** Takes one verified block, in any order; owns the bytes. When it fails, the fetch does. */
-  readonly onBlock: (index: number, bytes: Uint8Array) => void | Promise<void>;
+  /** What is installed: named instead of fetched, and the old side of differences. */
+  readonly local?: LocalContent | undefined;
+  /** Which chunks to fetch, ascending, once the table is known. */
+  readonly missing: (table: ChunkTable) => readonly number[];
+  /** Takes one verified chunk, in any order; the bytes are valid until it settles. When it fails, the fetch does. */
+  readonly onChunk: (chunk: FetchedChunk, bytes: Uint8Array) => void | Promise<void>;
   readonly onProgress?: (progress: FetchProgress) => void;
   readonly signal?: AbortSignal;
 }
 
+export interface FetchedChunk {
+  readonly index: number;
+  /** In the stream. */
+  readonly offset: number;
+}
+
 /** Without a manifest for this long, the next provider is asked for it as well. */
 const HEDGE_MS = 1_000;
+/** Providers who cannot send differences are left alone while one who can has delivered this recently. */
+const BETTER_IS_BUSY_MS = 1_000;
 
 export class Download {
   readonly #record: VerifiedRecord;
@@ -45,15 +59,18 @@ export class Download {
   readonly #peers: Peers;
   readonly #result = Promise.withResolvers<Manifest>();
   readonly #onVerified: () => void;
-  /** Providers in use, and how many blocks each was asked for or has delivered that are not yet written. */
+  /** Providers in use, and how many pieces each was asked for or has delivered that are not yet written. */
   readonly #active = new Map<RemoteProvider, number>();
   #manifest: Manifest | undefined;
   #attempts = 0;
   #lastAttemptMs = -Infinity;
   #waiting: (() => void)[] = [];
-  #pool: BlockPool<RemoteProvider> | undefined;
+  #pool: PiecePool<RemoteProvider> | undefined;
+  #reuse: Reuse | undefined;
+  #lastPieceMs = -Infinity;
   #writing = 0;
   #fetchedBytes = 0;
+  #wireBytes = 0;
   #reusedBytes = 0;
   #isOver = false;
 
@@ -73,7 +90,7 @@ export class Download {
     this.#result.promise.catch(() => undefined);
   }
 
-  /** Rejects with what `onBlock` or `missing` threw, or with the reason given to `fail`. */
+  /** Rejects with what `onChunk` or `missing` threw, or with the reason given to `fail`. */
   get result(): Promise<Manifest> {
     return this.#result.promise;
   }
@@ -130,7 +147,7 @@ export class Download {
       case "TIMEOUT":
         return this.#peers.failed(id);
       default:
-        // Forged regions and tables, wrong blocks, broken frames.
+        // Forged regions and tables, wrong pieces, broken frames.
         return this.#peers.ban(id);
     }
   }
@@ -150,8 +167,8 @@ export class Download {
       this.#attempts++;
       this.#lastAttemptMs = nowMs;
       try {
-        const { checkRegion } = this.#options;
-        this.#start(await requestManifest(provider, this.#record, checkRegion));
+        const { checkRegion, local } = this.#options;
+        this.#start(await requestManifest(provider, this.#record, checkRegion, local));
       } finally {
         this.#attempts--;
         if (this.#attempts === 0) this.#wake();
@@ -166,9 +183,14 @@ export class Download {
     try {
       const { table } = manifest;
       const indexes = this.#options.missing(table);
-      const missingBytes = indexes.reduce((sum, i) => sum + table.blockRange(i).sizeBytes, 0);
+      const missingBytes = indexes.reduce((sum, i) => sum + table.rangeOf(i).sizeBytes, 0);
       this.#reusedBytes = table.lengthBytes - missingBytes;
-      this.#pool = new BlockPool(indexes);
+      this.#reuse = new Reuse(table, this.#options.local, missingBytes);
+      const pieces = piecesOf(table, indexes, PIECE_MAX_BYTES);
+      this.#pool = new PiecePool(
+        pieces,
+        ({ first, count }) => table.rangeOf(first, count).sizeBytes,
+      );
     } catch (cause) {
       return this.fail(cause);
     }
@@ -182,52 +204,66 @@ export class Download {
   }
 
   #fill(provider: RemoteProvider): void {
-    const pool = this.#pool;
-    if (pool === undefined || this.#isOver) return;
+    const [pool, reuse] = [this.#pool, this.#reuse];
+    if (pool === undefined || reuse === undefined || this.#isOver) return;
     while (provider.room > 0 && (this.#active.get(provider) ?? Infinity) < REQUESTS_IN_FLIGHT_MAX) {
       const nowMs = this.#clock.monotonicMs();
-      const index = pool.next(provider, nowMs);
-      if (index === undefined) return;
+      if (this.#isBetterBusy(provider, reuse, nowMs)) return;
+      const piece = pool.next(provider, nowMs, reuse.maxBytes(provider));
+      if (piece === undefined) return;
       const { root } = this.#record.record;
-      const { id, bytes } = provider.request({ type: "block", root, index });
-      const ask = { index, who: provider, id, askedMs: nowMs };
+      const old = reuse.oldFor(provider, piece);
+      const { first, count } = piece;
+      const { base, sketch } = old;
+      const { id, bytes } = provider.request({ type: "piece", root, first, count, base, sketch });
+      const ask = { piece, who: provider, id, askedMs: nowMs };
       pool.asked(ask);
       this.#count(provider, 1);
-      void this.#take(ask, bytes);
+      void this.#take(ask, old, bytes);
     }
   }
 
-  /** One block from request to written; never rejects. */
-  async #take(ask: Ask<RemoteProvider>, answer: Promise<Uint8Array>): Promise<void> {
-    const { who: provider, index } = ask;
+  /** Differences are so much smaller than anything else that it pays to wait for whoever can make them. */
+  #isBetterBusy(provider: RemoteProvider, reuse: Reuse, nowMs: number): boolean {
+    if (reuse.canDiffer(provider) || nowMs - this.#lastPieceMs >= BETTER_IS_BUSY_MS) return false;
+    return [...this.#active.keys()].some((other) => reuse.canDiffer(other));
+  }
+
+  /** One piece from request to written; never rejects. */
+  async #take(
+    ask: Ask<RemoteProvider>,
+    old: OldContent,
+    answer: Promise<Uint8Array>,
+  ): Promise<void> {
+    const { who: provider, piece } = ask;
     try {
-      await this.#keep(ask, await answer);
+      await this.#keep(ask, old, await answer);
     } catch (cause) {
       this.#pool?.failed(ask);
       // Cancelled, because another was faster: the provider has done nothing wrong.
-      if (!isCancelled(cause)) provider.close(asSwarmError(cause, index));
+      if (!isCancelled(cause)) provider.close(asSwarmError(cause, piece.first));
     }
     this.#count(provider, -1);
     this.#fill(provider);
   }
 
-  async #keep(ask: Ask<RemoteProvider>, bytes: Uint8Array): Promise<void> {
-    const { who: provider, index } = ask;
-    if (this.#isOver) return;
-    if (this.#manifest?.table.isBlock(index, bytes) !== true) {
-      throw new SwarmError("LIE", "the provider sent a block that is not under the signed root", {
-        blame: "peer",
-        index,
-      });
-    }
-    const others = this.#pool?.done(ask);
+  async #keep(ask: Ask<RemoteProvider>, old: OldContent, coded: Uint8Array): Promise<void> {
+    const { who: provider, piece } = ask;
+    const [pool, reuse] = [this.#pool, this.#reuse];
+    if (this.#isOver || pool === undefined || reuse === undefined) return;
+    this.#wireBytes += coded.length;
+    const bytes = reuse.decode(provider, piece, coded, old);
+    if (bytes === "too-large") return pool.split(ask);
+    if (bytes === "our-fault") return pool.failed(ask);
+    const others = pool.done(ask);
     if (others === undefined) return;
     for (const other of others) other.who.cancel(other.id);
     this.#peers.served(toHex(provider.publicKey));
+    this.#lastPieceMs = this.#clock.monotonicMs();
     this.#onVerified();
     this.#writing++;
     try {
-      await this.#options.onBlock(index, bytes);
+      await this.#write(piece, bytes);
     } catch (cause) {
       return this.fail(cause);
     } finally {
@@ -238,6 +274,17 @@ export class Download {
     this.#finishIfDone();
   }
 
+  async #write({ first, count }: Piece, bytes: Uint8Array): Promise<void> {
+    const table = this.#manifest?.table;
+    if (table === undefined) return;
+    const start = table.rangeOf(first).offset;
+    for (let index = first; index < first + count; index++) {
+      const { offset, sizeBytes } = table.rangeOf(index);
+      const chunk = bytes.subarray(offset - start, offset - start + sizeBytes);
+      await this.#options.onChunk({ index, offset }, chunk);
+    }
+  }
+
   #count(provider: RemoteProvider, change: 1 | -1): void {
     const count = this.#active.get(provider);
     if (count !== undefined) this.#active.set(provider, count + change);
@@ -246,6 +293,7 @@ export class Download {
   #report(): void {
     this.#options.onProgress?.({
       fetchedBytes: this.#fetchedBytes,
+      wireBytes: this.#wireBytes,
       reusedBytes: this.#reusedBytes,
       totalBytes: this.#record.record.lengthBytes,
       providers: this.#active.size,

@@ -26,9 +26,9 @@ const LOOKUP_MAX_MS = 8_000;
 const PATIENCE_MS = 60_000;
 
 /**
- * Step 4 (fetch). Resolves with the verified region and table when every missing block was taken by
- * `onBlock`. There is no limit on the total time, only on the time without progress.
- * @throws {SwarmError} NO_PROVIDER, STOPPED; what `missing` or `onBlock` threw
+ * Step 4 (fetch). Resolves with the verified region and table when every missing chunk was taken by
+ * `onChunk`. There is no limit on the total time, only on the time without progress.
+ * @throws {SwarmError} NO_PROVIDER, STOPPED; what `missing` or `onChunk` threw
  */
 export async function fetchRelease(
   record: VerifiedRecord,

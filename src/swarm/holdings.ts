@@ -1,8 +1,21 @@
+import type { ContentRoot } from "../core/brand.ts";
 import { toHex } from "../core/bytes.ts";
+import type { Clock } from "../core/clock.ts";
+import {
+  CHUNK_MAX_BYTES,
+  DELTA_CACHE_MAX_BYTES,
+  PIECE_MAX_BYTES,
+  ROOTS_MAX,
+  TABLE_PAGE_MAX_BYTES,
+} from "../core/limits.ts";
 import type { VerifiedRecord } from "../core/release-record.ts";
 import type { ByteSource } from "../core/source.ts";
-import type { BlockTable } from "../content/table.ts";
-import { HASH_BYTES } from "../content/tree.ts";
+import { encodePage, shortIdsOf } from "../content/outline.ts";
+import { encodePiece } from "../content/piece.ts";
+import { encodeAgainstSketch } from "../content/sketch.ts";
+import type { ChunkTable } from "../content/table.ts";
+import { Bases, type Base } from "./bases.ts";
+import { DeltaCache } from "./delta-cache.ts";
 import type { ErrorReason, Request } from "./messages.ts";
 
 /** One verified executable that we give to others. */
@@ -12,44 +25,97 @@ export interface Holding {
   readonly region: Uint8Array;
   /** The canonical stream. Read by ranges, from a descriptor that stays open: never from the path. */
   readonly stream: ByteSource;
-  readonly table: BlockTable;
+  readonly table: ChunkTable;
 }
 
-/** What we serve, by content root. */
+type TableRequest = Extract<Request, { type: "table" }>;
+type PieceRequest = Extract<Request, { type: "piece" }>;
+
+/** What we serve, by content root, and what we can tell the difference to. */
 export class Holdings {
   readonly #byRoot = new Map<string, Holding>();
+  readonly #bases: Bases;
+  readonly #deltas = new DeltaCache(DELTA_CACHE_MAX_BYTES);
+
+  constructor(clock: Clock) {
+    this.#bases = new Bases(clock);
+  }
 
   get isEmpty(): boolean {
     return this.#byRoot.size === 0;
   }
 
-  add(holding: Holding): void {
-    this.#byRoot.set(toHex(holding.table.root), holding);
+  /** What a client may name; the latest of them. */
+  get roots(): readonly ContentRoot[] {
+    return this.#bases.roots.slice(-ROOTS_MAX);
   }
 
-  /** The bytes asked for (they may share memory with the source), or why there are none. */
-  answer(request: Request): Uint8Array | ErrorReason {
+  add(holding: Holding): void {
+    const { table, stream } = holding;
+    this.#byRoot.set(toHex(table.root), holding);
+    this.#bases.add({ root: table.root, stream, table });
+  }
+
+  /** Something that others may still have, to make deltas against. Not served itself. */
+  addBase(base: Base): void {
+    this.#bases.add(base);
+  }
+
+  destroy(): void {
+    this.#bases.destroy();
+  }
+
+  /** The bytes asked for, or why there are none. */
+  async answer(request: Request): Promise<Uint8Array | ErrorReason> {
     const holding = this.#byRoot.get(toHex(request.root));
     if (holding === undefined) return "not-held";
-    const { table, region, stream } = holding;
-    switch (request.type) {
-      case "region":
-        return region;
-      case "table": {
-        const end = request.first + request.count;
-        if (end > table.count) return "out-of-range";
-        return table.hashes.subarray(request.first * HASH_BYTES, end * HASH_BYTES);
+    try {
+      switch (request.type) {
+        case "region":
+          return encodePiece(holding.region);
+        case "table":
+          return await this.#page(holding, request);
+        case "piece":
+          return await this.#piece(holding, request);
       }
-      case "block": {
-        if (request.index >= table.count) return "out-of-range";
-        const { offset, sizeBytes } = table.blockRange(request.index);
-        try {
-          return stream.read(offset, sizeBytes);
-        } catch {
-          // A disk that fails is our own trouble: the client goes elsewhere, it is told no details.
-          return "unavailable";
-        }
+    } catch {
+      // A disk that fails is our own trouble: the client goes elsewhere, it is told no details.
+      return "unavailable";
+    }
+  }
+
+  async #page(
+    { table }: Holding,
+    { first, base, listed }: TableRequest,
+  ): Promise<Uint8Array | ErrorReason> {
+    if (first >= table.runCount) return "out-of-range";
+    if (base === undefined) return encodePage(table, first, listed, TABLE_PAGE_MAX_BYTES);
+    const old = await this.#bases.table(base);
+    if (old === undefined) return new Uint8Array(0);
+    return encodePage(table, first, shortIdsOf(old), TABLE_PAGE_MAX_BYTES);
+  }
+
+  async #piece(
+    { table, stream }: Holding,
+    { root, first, count, base, sketch }: PieceRequest,
+  ): Promise<Uint8Array | ErrorReason> {
+    if (first + count > table.count) return "out-of-range";
+    const { offset, sizeBytes } = table.rangeOf(first, count);
+    if (sizeBytes > PIECE_MAX_BYTES) return "out-of-range";
+    if (base !== undefined) {
+      const key = `${toHex(base)} ${toHex(root)} ${first} ${count}`;
+      const known = this.#deltas.get(key);
+      if (known !== undefined) return known;
+      const index = await this.#bases.index(base);
+      if (index !== undefined) {
+        const piece = stream.read(offset, sizeBytes).slice();
+        const answer = encodePiece(piece, index.encode(piece));
+        this.#deltas.set(key, answer);
+        return answer;
       }
     }
+    const piece = stream.read(offset, sizeBytes);
+    const isSketched = sketch.length > 0 && sizeBytes <= CHUNK_MAX_BYTES;
+    return encodePiece(piece, isSketched ? encodeAgainstSketch(piece, sketch) : undefined);
   }
 }

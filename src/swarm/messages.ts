@@ -6,25 +6,39 @@
  *     0 hello   [0, "rustpatcher/1", auth: bytes 64, binding: bytes 32]             first, once
  *     3 record  [3, record: bytes ≤ 600, signature: bytes 64]                       at most once
  *     4 region  [4, id: uint, root: bytes 32]
- *     5 table   [5, id: uint, root: bytes 32, first: uint, count: uint 1…1024]
- *     6 block   [6, id: uint, root: bytes 32, index: uint]
+ *     5 table   [5, id: uint, root: bytes 32, first: uint, base: bytes 32 | null, listed: bytes 4 × n]
+ *     6 piece   [6, id: uint, root: bytes 32, first: uint, count: uint, base: bytes 32 | null,
+ *                sketch: bytes 5 × n]
  *     7 cancel  [7, id: uint]
- *     8 done    [8, root: bytes 32]                              it has all blocks of this root now
+ *     8 done    [8, root: bytes 32]                              it has all chunks of this root now
  *   provider → client
  *     1 denied  [1, minute: uint]                                and closes; minutes since the epoch
- *     2 welcome [2, binding: bytes 32, record | null, signature | null]            first, once
- *     4 region  [4, id: uint, region: bytes 4096]
- *     5 table   [5, id: uint, hashes: bytes 32 × count]
- *     6 block   [6, id: uint, block: bytes ≤ 65536]
+ *     2 welcome [2, binding: bytes 32, record | null, signature | null, roots: bytes 32 × n]  first, once
+ *     4 region  [4, id: uint, region: bytes]                     coded as a piece (content/piece.ts)
+ *     5 table   [5, id: uint, page: bytes]                       content/outline.ts; empty: the base is not held
+ *     6 piece   [6, id: uint, piece: bytes]                      content/piece.ts
  *     9 error   [9, id: uint, reason: uint]     1 not held · 2 out of range · 3 unavailable · 4 cancelled
+ *
+ * `first` and `count` are runs in a table request, chunks in a piece request. `base` is the root of what the
+ * getter has, which a provider that names it among its roots has as well; to others the getter describes
+ * what it has: `listed` are its runs, `sketch` the bytes that resemble the piece.
  *
  * Every request gets exactly one answer, in the order of the requests; a cancelled one may still get its
  * bytes. Anything else closes the connection: there is no message that may be ignored.
  */
 import { asContentRoot, asSignature, type ContentRoot, type Signature } from "../core/brand.ts";
+import { concat } from "../core/bytes.ts";
 import { decodeCbor, encodeCbor, type CborValue } from "../core/cbor.ts";
-import { BLOCK_BYTES, RECORD_MAX_BYTES, TABLE_PAGE_MAX, UINT_MAX } from "../core/limits.ts";
-import { HASH_BYTES } from "../content/tree.ts";
+import {
+  LISTED_MAX_BYTES,
+  RECORD_MAX_BYTES,
+  ROOTS_MAX,
+  SKETCH_MAX_BYTES,
+  TABLE_PAGE_MAX_BYTES,
+  UINT_MAX,
+} from "../core/limits.ts";
+import { HASH_BYTES } from "../content/merkle.ts";
+import { CODED_PIECE_MAX_BYTES } from "../content/piece.ts";
 import type { SignedRecord } from "../exe/extension.ts";
 import { REGION_BYTES } from "../exe/region.ts";
 import { AUTH_BYTES, BINDING_BYTES } from "./auth.ts";
@@ -40,14 +54,20 @@ export type Request =
       readonly type: "table";
       readonly id: number;
       readonly root: ContentRoot;
+      /** Run. */
       readonly first: number;
-      readonly count: number;
+      readonly base: ContentRoot | undefined;
+      readonly listed: Uint8Array;
     }
   | {
-      readonly type: "block";
+      readonly type: "piece";
       readonly id: number;
       readonly root: ContentRoot;
-      readonly index: number;
+      /** Chunk. */
+      readonly first: number;
+      readonly count: number;
+      readonly base: ContentRoot | undefined;
+      readonly sketch: Uint8Array;
     };
 
 export type ClientMessage =
@@ -57,7 +77,7 @@ export type ClientMessage =
   | { readonly type: "cancel"; readonly id: number }
   | { readonly type: "done"; readonly root: ContentRoot };
 
-/** The bytes asked for: a region, hashes or a block. */
+/** The bytes asked for, coded: a region, a page of a table or a piece. */
 export interface Answer {
   readonly type: Request["type"];
   readonly id: number;
@@ -70,6 +90,8 @@ export type ProviderMessage =
       readonly type: "welcome";
       readonly binding: Uint8Array;
       readonly record: SignedRecord | undefined;
+      /** What it serves, and what it can make deltas against. */
+      readonly roots: readonly ContentRoot[];
     }
   | Answer
   | { readonly type: "error"; readonly id: number; readonly reason: ErrorReason };
@@ -81,11 +103,14 @@ const TYPES = {
   record: 3,
   region: 4,
   table: 5,
-  block: 6,
+  piece: 6,
   cancel: 7,
   done: 8,
   error: 9,
 } as const;
+
+/** A region as it is. */
+const CODED_REGION_MAX_BYTES = 1 + REGION_BYTES;
 
 const REASONS = {
   "not-held": 1,
@@ -104,10 +129,14 @@ export function encodeClientMessage(message: ClientMessage): Uint8Array {
       return encodeCbor([type, message.record.bytes, message.record.signature]);
     case "region":
       return encodeCbor([type, message.id, message.root]);
-    case "table":
-      return encodeCbor([type, message.id, message.root, message.first, message.count]);
-    case "block":
-      return encodeCbor([type, message.id, message.root, message.index]);
+    case "table": {
+      const { id, root, first, base = null, listed } = message;
+      return encodeCbor([type, id, root, first, base, listed]);
+    }
+    case "piece": {
+      const { id, root, first, count, base = null, sketch } = message;
+      return encodeCbor([type, id, root, first, count, base, sketch]);
+    }
     case "cancel":
       return encodeCbor([type, message.id]);
     case "done":
@@ -122,12 +151,13 @@ export function encodeProviderMessage(message: ProviderMessage): Uint8Array {
     case "denied":
       return encodeCbor([type, message.minute]);
     case "welcome": {
-      const { binding, record } = message;
-      return encodeCbor([type, binding, record?.bytes ?? null, record?.signature ?? null]);
+      const { binding, record, roots } = message;
+      const signed = [record?.bytes ?? null, record?.signature ?? null];
+      return encodeCbor([type, binding, ...signed, concat(...roots)]);
     }
     case "region":
     case "table":
-    case "block":
+    case "piece":
       return encodeCbor([type, message.id, message.bytes]);
     case "error":
       return encodeCbor([type, message.id, REASONS[message.reason]]);
@@ -165,6 +195,23 @@ class Items {
 
   root(): ContentRoot {
     return asContentRoot(this.bytes(HASH_BYTES));
+  }
+
+  optionalRoot(): ContentRoot | undefined {
+    if (this.#items[this.#next] !== null) return this.root();
+    this.#next++;
+    return undefined;
+  }
+
+  roots(): ContentRoot[] {
+    const bytes = this.bytes(ROOTS_MAX * HASH_BYTES, 0);
+    const roots: ContentRoot[] = [];
+    for (let at = 0; at < bytes.length; at += HASH_BYTES) {
+      const root = bytes.subarray(at, at + HASH_BYTES);
+      if (root.length < HASH_BYTES) throw violation("half a root");
+      roots.push(asContentRoot(root));
+    }
+    return roots;
   }
 
   text(expected: string): void {
@@ -227,12 +274,21 @@ export function decodeClientMessage(frame: Uint8Array): ClientMessage {
           type: "table",
           id: items.uint(),
           root: items.root(),
+          // A range beyond any table is an answerable mistake, not a broken frame.
           first: items.uint(),
-          count: items.uint(TABLE_PAGE_MAX, 1),
+          base: items.optionalRoot(),
+          listed: items.bytes(LISTED_MAX_BYTES, 0),
         };
-      case TYPES.block:
-        // A range beyond any table is an answerable mistake, not a broken frame.
-        return { type: "block", id: items.uint(), root: items.root(), index: items.uint() };
+      case TYPES.piece:
+        return {
+          type: "piece",
+          id: items.uint(),
+          root: items.root(),
+          first: items.uint(),
+          count: items.uint(UINT_MAX, 1),
+          base: items.optionalRoot(),
+          sketch: items.bytes(SKETCH_MAX_BYTES, 0),
+        };
       case TYPES.cancel:
         return { type: "cancel", id: items.uint() };
       case TYPES.done:
@@ -257,17 +313,14 @@ export function decodeProviderMessage(frame: Uint8Array): ProviderMessage {
           type: "welcome",
           binding: items.bytes(BINDING_BYTES),
           record: items.optionalRecord(),
+          roots: items.roots(),
         };
       case TYPES.region:
-        return { type: "region", id: items.uint(), bytes: items.bytes(REGION_BYTES) };
+        return { type: "region", id: items.uint(), bytes: items.bytes(CODED_REGION_MAX_BYTES, 1) };
       case TYPES.table:
-        return {
-          type: "table",
-          id: items.uint(),
-          bytes: items.bytes(TABLE_PAGE_MAX * HASH_BYTES, 1),
-        };
-      case TYPES.block:
-        return { type: "block", id: items.uint(), bytes: items.bytes(BLOCK_BYTES, 1) };
+        return { type: "table", id: items.uint(), bytes: items.bytes(TABLE_PAGE_MAX_BYTES, 0) };
+      case TYPES.piece:
+        return { type: "piece", id: items.uint(), bytes: items.bytes(CODED_PIECE_MAX_BYTES, 1) };
       case TYPES.error:
         return { type: "error", id: items.uint(), reason: reasonOf(items.uint()) };
       default:

@@ -24,7 +24,7 @@ interface Known extends Peer {
 
 const RETRY_BASE_MS = 5_000;
 const RETRY_MAX_MS = 600_000;
-/** What one act is worth. A block is one point, so that a slow but honest provider rises as well. */
+/** What one act is worth. A piece is one point, so that a slow but honest provider rises as well. */
 const SCORES = { served: 1, lacking: -1, failed: -4 } as const;
 const SCORE_MAX = 100;
 

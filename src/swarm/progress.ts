@@ -1,14 +1,14 @@
 import type { Clock } from "../core/clock.ts";
 import {
-  BLOCK_BYTES,
+  CHUNK_MAX_BYTES,
   FIRST_BYTE_TIMEOUT_MS,
   PROGRESS_MIN_BYTES_PER_S,
   PROGRESS_WINDOW_MS,
 } from "../core/limits.ts";
 import { Deadline } from "./deadline.ts";
 
-/** One block may be under way at the end of a window without being counted in it. */
-const WINDOW_MIN_BYTES = (PROGRESS_WINDOW_MS / 1000) * PROGRESS_MIN_BYTES_PER_S - BLOCK_BYTES;
+/** One chunk may be under way at the end of a window without being counted in it. */
+const WINDOW_MIN_BYTES = (PROGRESS_WINDOW_MS / 1000) * PROGRESS_MIN_BYTES_PER_S - CHUNK_MAX_BYTES;
 
 /**
  * Watches that a busy peer moves: a first sign in time, then enough bytes in every window. Only whole

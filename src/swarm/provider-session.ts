@@ -52,6 +52,7 @@ export class ProviderSession {
   /** In the order of their arrival; the first is the next to be answered. */
   readonly #queue: Pending[] = [];
   #isBlocked = false;
+  #isServing = false;
   #requests = 0;
   /** Messages that ask for nothing. */
   #notes = 0;
@@ -113,14 +114,14 @@ export class ProviderSession {
         return this.#context.onDone?.(this.#stream.remotePublicKey, message.root);
       case "region":
       case "table":
-      case "block":
+      case "piece":
         return this.#request(message);
     }
   }
 
   #hello(message: ClientMessage): void {
     if (message.type !== "hello") throw violation("a message before the hello");
-    const { scope, clock, newest } = this.#context;
+    const { scope, clock, newest, holdings } = this.#context;
     const minute = unixMinute(clock.nowMs());
     if (!isAuthCurrent(scope.owner, message.auth, minute)) {
       // Our minute, so that a client with a wrong clock can come again. The same deadline goes on.
@@ -141,7 +142,9 @@ export class ProviderSession {
     this.#deadline.set(IDLE_TIMEOUT_MS);
     // Only now does it learn which version we know.
     const binding = bindingOf("provider", scope, message.auth, handshakeHash);
-    this.#channel.send(encodeProviderMessage({ type: "welcome", binding, record: newest.current }));
+    const { roots } = holdings;
+    const record = newest.current;
+    this.#channel.send(encodeProviderMessage({ type: "welcome", binding, record, roots }));
   }
 
   #record(record: ClaimedRecord): void {
@@ -172,19 +175,39 @@ export class ProviderSession {
 
   /** One answer at a time while the client drains: what it does not take is not read from disk. */
   #serve(): void {
-    while (!this.#isBlocked && !this.#channel.isClosed) {
-      const request = this.#queue.shift();
-      if (request === undefined) return;
-      const answer =
-        request.isCancelled === true ? "cancelled" : this.#context.holdings.answer(request);
-      if (typeof answer === "string") this.#refuse(request.id, answer);
-      else {
-        const { type, id } = request;
-        this.#isBlocked = !this.#channel.send(encodeProviderMessage({ type, id, bytes: answer }));
-        this.#context.onServed?.(answer.length);
-        if (this.#isBlocked) this.#drain.set(PROGRESS_WINDOW_MS);
+    if (this.#isServing) return;
+    this.#isServing = true;
+    this.#serveQueue().catch((cause: unknown) =>
+      this.close(cause instanceof SwarmError ? cause : violation("a request", cause)),
+    );
+  }
+
+  async #serveQueue(): Promise<void> {
+    try {
+      while (!this.#isBlocked && !this.#channel.isClosed) {
+        const [request] = this.#queue;
+        if (request === undefined) return;
+        const answer = await this.#answer(request);
+        if (this.#channel.isClosed) return;
+        this.#queue.shift();
+        this.#send(request, answer);
       }
+    } finally {
+      // In the same turn as the last look at the queue: a request that comes next starts it again.
+      this.#isServing = false;
     }
+  }
+
+  #send({ type, id }: Request, answer: Uint8Array | ErrorReason): void {
+    if (typeof answer === "string") return this.#refuse(id, answer);
+    this.#isBlocked = !this.#channel.send(encodeProviderMessage({ type, id, bytes: answer }));
+    this.#context.onServed?.(answer.length);
+    if (this.#isBlocked) this.#drain.set(PROGRESS_WINDOW_MS);
+  }
+
+  /** It may be cancelled before it is its turn; afterwards the work is done and can as well be sent. */
+  async #answer(request: Pending): Promise<Uint8Array | ErrorReason> {
+    return request.isCancelled === true ? "cancelled" : this.#context.holdings.answer(request);
   }
 
   #refuse(id: number, reason: ErrorReason): void {
@@ -198,11 +221,7 @@ export class ProviderSession {
     this.#isBlocked = false;
     this.#drain.clear();
     this.#deadline.set(IDLE_TIMEOUT_MS);
-    try {
-      this.#serve();
-    } catch (cause) {
-      this.close(cause instanceof SwarmError ? cause : violation("a request", cause));
-    }
+    this.#serve();
   }
 }
 

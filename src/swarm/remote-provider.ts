@@ -1,7 +1,7 @@
 /** One provider as the getter sees it: welcome, then requests answered in order. */
 import type { SecretStream } from "@hyperswarm/dht";
 import type { ContentRoot } from "../core/brand.ts";
-import { equal } from "../core/bytes.ts";
+import { equal, toHex } from "../core/bytes.ts";
 import { unixMinute, type Clock } from "../core/clock.ts";
 import { AUTH_TIMEOUT_MS, REQUESTS_IN_FLIGHT_MAX, UINT_MAX } from "../core/limits.ts";
 import { authOf, bindingOf } from "./auth.ts";
@@ -22,7 +22,7 @@ import type { SwarmScope } from "./scope.ts";
 export type Wanted =
   | Omit<Extract<Request, { type: "region" }>, "id">
   | Omit<Extract<Request, { type: "table" }>, "id">
-  | Omit<Extract<Request, { type: "block" }>, "id">;
+  | Omit<Extract<Request, { type: "piece" }>, "id">;
 
 interface Outstanding {
   readonly id: number;
@@ -53,6 +53,8 @@ export class RemoteProvider {
   readonly #outstanding: Outstanding[] = [];
   readonly #opened = Promise.withResolvers<ClaimedRecord | undefined>();
   readonly #closed = Promise.withResolvers<SwarmError>();
+  /** Roots of what it says it has. */
+  readonly #roots = new Set<string>();
   #isOpen = false;
   #isFinishing = false;
   #nextId = 0;
@@ -98,6 +100,11 @@ export class RemoteProvider {
 
   get isClosed(): boolean {
     return this.#channel.isClosed;
+  }
+
+  /** Does it say that it has this? A claim: what comes of it is checked. */
+  hasRoot(root: ContentRoot): boolean {
+    return this.#roots.has(toHex(root));
   }
 
   /** How many requests may be added. */
@@ -177,7 +184,7 @@ export class RemoteProvider {
         );
       case "region":
       case "table":
-      case "block": {
+      case "piece": {
         const { resolve } = this.#take(message.id, message.type);
         this.receivedBytes += message.bytes.length;
         this.#progress.advance(message.bytes.length);
@@ -196,6 +203,7 @@ export class RemoteProvider {
       });
     }
     this.#isOpen = true;
+    for (const root of message.roots) this.#roots.add(toHex(root));
     this.#deadline.clear();
     this.#opened.resolve(message.record);
   }

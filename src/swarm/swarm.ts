@@ -6,6 +6,7 @@ import { DHT_TIMEOUT_MS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { VerifiedRecord } from "../core/release-record.ts";
 import { targetPublicKey } from "../core/target-key.ts";
+import type { Base } from "./bases.ts";
 import { isLoopbackOnly, type Bootstrap } from "./bootstrap.ts";
 import type { Copies } from "./copies.ts";
 import { exchangeRecord } from "./dht-record.ts";
@@ -59,7 +60,7 @@ export class Swarm {
   readonly #newest: NewestRecord;
   readonly #peers: Peers;
   readonly #dialer: Dialer;
-  readonly #holdings = new Holdings();
+  readonly #holdings: Holdings;
   readonly #provider: Provider;
   readonly #stopping = new AbortController();
   readonly #repeaters: Repeater[];
@@ -74,6 +75,7 @@ export class Swarm {
     this.#options = options;
     this.#dht = dht;
     this.#targetKey = targetPublicKey(options.owner, options.name);
+    this.#holdings = new Holdings(clock);
     this.#peers = new Peers(clock, dht.defaultKeyPair.publicKey);
     this.#newest = new NewestRecord(options, clock, options.newest, (record) => {
       this.#found.resolve();
@@ -136,6 +138,11 @@ export class Swarm {
     void this.#announce();
   }
 
+  /** Makes differences to this for others who still have it. */
+  addBase(base: Base): void {
+    this.#holdings.addBase(base);
+  }
+
   /**
    * Step 1 (discover): asks the DHT and some peers, and refreshes the DHT. Resolves with the newest record
    * known, which may be the one we had: finding nothing never means that there is nothing.
@@ -173,6 +180,7 @@ export class Swarm {
     for (const repeater of this.#repeaters) repeater.stop();
     const closing = Promise.all([this.#dialer.destroy(), this.#provider.destroy()]);
     await this.#atMost(closing, CLOSE_PATIENCE_MS);
+    this.#holdings.destroy();
     await this.#dht.destroy({ force: true });
   }
 

@@ -1,6 +1,6 @@
 /**
- * Step 5 (assemble): the announced executable as a temporary file beside the installed one. Blocks go to
- * their place as they come, in any order; nothing larger than a block is ever held in memory. What is in
+ * Step 5 (assemble): the announced executable as a temporary file beside the installed one. Chunks go to
+ * their place as they come, in any order; nothing larger than a piece is ever held in memory. What is in
  * the file is worth nothing before step 6.
  */
 import {
@@ -14,7 +14,8 @@ import {
   rmSync,
 } from "node:fs";
 import { join } from "node:path";
-import type { BlockTable } from "../content/table.ts";
+import type { ChunkPlan } from "../content/plan.ts";
+import type { ChunkTable } from "../content/table.ts";
 import type { ReleaseRecord } from "../core/release-record.ts";
 import type { ByteSource } from "../core/source.ts";
 import { completion, normalForm } from "../exe/normal-form.ts";
@@ -31,8 +32,8 @@ import { UpdateError } from "./error.ts";
 import { isSameFile, type Installation } from "./installation.ts";
 import type { VerifiedUpdate } from "./verify.ts";
 
-/** Blocks copied before the event loop gets its turn: 4 MiB, a few milliseconds. */
-const BLOCKS_PER_TURN = 64;
+/** Chunks copied before the event loop gets its turn: 2 MiB, a few milliseconds. */
+const CHUNKS_PER_TURN = 64;
 /** Read, write and execute for us. */
 const OWNER_ONLY = 0o700;
 
@@ -119,11 +120,13 @@ export class Assembly {
   }
 
   /**
-   * Copies every block that is not in `fetched` from the running executable's canonical stream.
-   * @throws {UpdateError} LOCAL_BLOCK_CHANGED when a block is not what it was at start; STOPPED
+   * Copies every chunk that is not in `fetched` from where the plan found it in the running executable's
+   * canonical stream.
+   * @throws {UpdateError} LOCAL_CHUNK_CHANGED when a chunk is not what it was at start; STOPPED
    */
   async copyLocal(
-    table: BlockTable,
+    table: ChunkTable,
+    plan: ChunkPlan,
     fetched: ReadonlySet<number>,
     local: ByteSource,
     signal: AbortSignal,
@@ -131,17 +134,17 @@ export class Assembly {
     let copied = 0;
     for (let index = 0; index < table.count; index++) {
       if (fetched.has(index)) continue;
-      const { offset, sizeBytes } = table.blockRange(index);
-      const bytes = local.read(offset, sizeBytes);
-      if (!table.isBlock(index, bytes)) {
+      const here = plan.localRangeOf(index);
+      const bytes = here && local.read(here.offset, here.sizeBytes);
+      if (bytes === undefined || !table.isChunk(index, bytes)) {
         throw new UpdateError(
-          "LOCAL_BLOCK_CHANGED",
+          "LOCAL_CHUNK_CHANGED",
           "the running executable was changed on disk since it started",
           { blame: "local", index },
         );
       }
-      this.write(offset, bytes);
-      if (++copied % BLOCKS_PER_TURN === 0) await turn(signal);
+      this.write(table.rangeOf(index).offset, bytes);
+      if (++copied % CHUNKS_PER_TURN === 0) await turn(signal);
     }
   }
 

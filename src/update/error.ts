@@ -31,8 +31,8 @@ export type UpdateErrorCode =
   | "BUSY"
   /** The executable is not the file that was running or installed by us. */
   | "EXECUTABLE_CHANGED"
-  /** Step 5: a block of the installed executable is not what its table says. */
-  | "LOCAL_BLOCK_CHANGED"
+  /** Step 5: a chunk of the installed executable is not what its table says. */
+  | "LOCAL_CHUNK_CHANGED"
   /** Step 6: the assembled file is valid, but is not what was announced. */
   | "NOT_AS_ANNOUNCED"
   /** Steps 5 to 7: the operating system refused; `cause` says what. */

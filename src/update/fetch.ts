@@ -1,15 +1,15 @@
 /**
  * Steps 3 to 6 for one candidate: a temporary file becomes a verified update. The region is the one part
- * that nothing signed describes before the whole file is there: the record signs the blocks, the core's
+ * that nothing signed describes before the whole file is there: the record signs the chunks, the core's
  * hash signs the region together with them. A peer can therefore announce a region that is right in
  * everything that can be checked and wrong in the rest; step 6 finds it, that region is never taken again,
- * and another one is asked for. The blocks stay.
+ * and another one is asked for. The chunks stay.
  */
-import { planBlocks } from "../content/plan.ts";
+import { ChunkPlan } from "../content/plan.ts";
 import type { Clock } from "../core/clock.ts";
 import { toHex } from "../core/bytes.ts";
 import { sha256 } from "../core/hash.ts";
-import { BLOCK_BYTES, REGIONS_PER_TRY_MAX } from "../core/limits.ts";
+import { REGIONS_PER_TRY_MAX } from "../core/limits.ts";
 import { checkRegion } from "../exe/check-region.ts";
 import { canonicalStream } from "../exe/canonical.ts";
 import { ExeError } from "../exe/error.ts";
@@ -28,7 +28,7 @@ const PROGRESS_EVERY_MS = 250;
 
 export interface FetchContext {
   readonly installation: Installation;
-  /** The running executable: whose owner key counts, and which blocks are here already. */
+  /** The running executable: whose owner key counts, and which chunks are here already. */
   readonly own: VerifiedFull;
   readonly source: ReleaseSource;
   readonly clock: Clock;
@@ -39,7 +39,7 @@ export class Fetcher {
   readonly #context: FetchContext;
   /** Digests of regions that turned out to be wrong, oldest first. */
   readonly #wrongRegions = new Set<string>();
-  /** Off once a block of ours was not what its table says: then everything is fetched. */
+  /** Off once a chunk of ours was not what its table says: then everything is fetched. */
   #isLocalUsed = true;
 
   constructor(context: FetchContext) {
@@ -49,7 +49,7 @@ export class Fetcher {
   /**
    * @throws {SwarmError} when nobody gave what is missing; STOPPED by the signal
    * @throws {FsError} {@link Assembly}
-   * @throws {UpdateError} LOCAL_BLOCK_CHANGED, NOT_AS_ANNOUNCED
+   * @throws {UpdateError} LOCAL_CHUNK_CHANGED, NOT_AS_ANNOUNCED
    * @throws {ExeError} when no region leads to a valid executable
    */
   async fill(
@@ -81,16 +81,21 @@ export class Fetcher {
     const fetched = new Set<number>();
     let doneBytes = 0;
     let totalBytes = 0;
+    const stream = canonicalStream(installation.source, own.offset);
+    const local = this.#isLocalUsed ? { table: own.table, stream } : undefined;
+    let plan: ChunkPlan | undefined;
     const { region, table } = await source.fetch(candidate, {
       checkRegion: (bytes) => this.#checkRegion(bytes, candidate),
+      local,
       missing: (wanted) => {
-        const missing = planBlocks(wanted, this.#isLocalUsed ? own.table : undefined);
-        totalBytes = missing.reduce((sum, index) => sum + wanted.blockRange(index).sizeBytes, 0);
+        plan = new ChunkPlan(wanted, local?.table);
+        const { missing } = plan;
+        totalBytes = missing.reduce((sum, index) => sum + wanted.rangeOf(index).sizeBytes, 0);
         report(doneBytes, totalBytes);
         return missing;
       },
-      onBlock: (index, bytes) => {
-        assembly.write(index * BLOCK_BYTES, bytes);
+      onChunk: ({ index, offset }, bytes) => {
+        assembly.write(offset, bytes);
         fetched.add(index);
         doneBytes += bytes.length;
         report(doneBytes, totalBytes);
@@ -98,10 +103,10 @@ export class Fetcher {
       signal,
     });
     try {
-      const stream = canonicalStream(installation.source, own.offset);
-      await assembly.copyLocal(table, fetched, stream, signal);
+      plan ??= new ChunkPlan(table, undefined);
+      await assembly.copyLocal(table, plan, fetched, stream, signal);
     } catch (cause) {
-      if (cause instanceof UpdateError && cause.code === "LOCAL_BLOCK_CHANGED") {
+      if (cause instanceof UpdateError && cause.code === "LOCAL_CHUNK_CHANGED") {
         this.#isLocalUsed = false;
       }
       throw cause;
@@ -113,7 +118,7 @@ export class Fetcher {
     const { region } = await this.#context.source.fetch(candidate, {
       checkRegion: (bytes) => this.#checkRegion(bytes, candidate),
       missing: () => [],
-      onBlock: () => undefined,
+      onChunk: () => undefined,
       signal,
     });
     return region;

@@ -4,8 +4,9 @@
  */
 import type HyperDHT from "@hyperswarm/dht";
 import type { KeyPair, SecretStream } from "@hyperswarm/dht";
-import { asSignature } from "../../src/core/brand.ts";
+import { asSignature, type ContentRoot } from "../../src/core/brand.ts";
 import { toHex } from "../../src/core/bytes.ts";
+import { systemClock } from "../../src/core/clock.ts";
 import type { SignedRecord } from "../../src/exe/extension.ts";
 import { bindingOf } from "../../src/swarm/auth.ts";
 import { Holdings, type Holding } from "../../src/swarm/holdings.ts";
@@ -20,18 +21,20 @@ import type { SwarmScope } from "../../src/swarm/scope.ts";
 
 export interface Conversation {
   readonly stream: SecretStream;
-  /** How many blocks this client has asked for, this one included. */
-  readonly blocks: number;
+  /** How many pieces this client has asked for, this one included. */
+  readonly pieces: number;
   say(message: ProviderMessage): void;
   sayRaw(frame: Uint8Array): void;
   hangUp(): void;
   /** What an honest provider would say to this request. */
-  honestly(request: Request): ProviderMessage;
+  honestly(request: Request): Promise<ProviderMessage>;
 }
 
 export interface Behaviour {
   /** The record in the welcome; default: that of the holding. */
   readonly record?: SignedRecord;
+  /** What the welcome says it has; default: the holding. */
+  readonly roots?: readonly ContentRoot[];
   /** True: handled; false or undefined: answered honestly. */
   onMessage?(message: ClientMessage, talk: Conversation): boolean | void | Promise<boolean>;
 }
@@ -53,17 +56,19 @@ export async function evilProvider(
   holding: Holding,
   behaviour: Behaviour = {},
 ): Promise<EvilProvider> {
-  const holdings = new Holdings();
+  const holdings = new Holdings(systemClock);
   holdings.add(holding);
   const heard: ClientMessage[] = [];
   let visits = 0;
 
   const serve = (stream: SecretStream): void => {
-    let blocks = 0;
+    let pieces = 0;
+    // One after the other: answers in another order than the requests would be a lie of their own.
+    let turn = Promise.resolve();
     const say = (message: ProviderMessage): void =>
       void stream.write(encodeProviderMessage(message));
-    const honestly = (request: Request): ProviderMessage => {
-      const answer = holdings.answer(request);
+    const honestly = async (request: Request): Promise<ProviderMessage> => {
+      const answer = await holdings.answer(request);
       const { type, id } = request;
       return typeof answer === "string"
         ? { type: "error", id, reason: answer }
@@ -74,30 +79,29 @@ export async function evilProvider(
       if (handshakeHash === null) throw new Error("no handshake");
       visits++;
       const binding = bindingOf("provider", scope, auth, handshakeHash);
-      say({ type: "welcome", binding, record: behaviour.record ?? holding.record });
+      const { record = holding.record, roots = holdings.roots } = behaviour;
+      say({ type: "welcome", binding, record, roots });
     };
     stream.on("error", () => undefined);
     stream.on("data", (frame) => {
       const message = decodeClientMessage(frame);
       if (message.type === "hello") return welcome(message.auth);
       heard.push(message);
-      if (message.type === "block") blocks++;
+      if (message.type === "piece") pieces++;
       const talk: Conversation = {
         stream,
-        blocks,
+        pieces,
         say,
         sayRaw: (bytes) => void stream.write(bytes),
         hangUp: () => stream.destroy(),
         honestly,
       };
-      const finish = (isHandled: boolean | void): void => {
+      turn = turn.then(async () => {
+        const isHandled = await behaviour.onMessage?.(message, talk);
         const isRequest = "id" in message && message.type !== "cancel";
-        if (isHandled !== true && isRequest) say(honestly(message));
-      };
-      const handled = behaviour.onMessage?.(message, talk);
-      // At once where possible: answers in another order than the requests would be a lie of their own.
-      if (handled instanceof Promise) void handled.then(finish);
-      else finish(handled);
+        if (isHandled !== true && isRequest) say(await honestly(message));
+        return undefined;
+      });
     });
   };
   const server = dht.createServer(serve);

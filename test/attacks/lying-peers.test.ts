@@ -5,12 +5,16 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type HyperDHT from "@hyperswarm/dht";
+import { zstdCompressSync } from "node:zlib";
+import { concat } from "../../src/core/bytes.ts";
 import { generateSeed } from "../../src/core/keys.ts";
-import { BLOCK_BYTES, FRAME_MAX_BYTES } from "../../src/core/limits.ts";
-import { BlockTable } from "../../src/content/table.ts";
-import { HASH_BYTES } from "../../src/content/tree.ts";
+import { CHUNK_MAX_BYTES, FRAME_MAX_BYTES, TABLE_PAGE_MAX_BYTES } from "../../src/core/limits.ts";
+import { ChunkTable } from "../../src/content/table.ts";
+import { encodePage } from "../../src/content/outline.ts";
+import { encodePiece } from "../../src/content/piece.ts";
+import { piecesOf, type Piece } from "../../src/content/plan.ts";
 import { memorySource } from "../../src/core/source.ts";
-import type { ClientMessage } from "../../src/swarm/messages.ts";
+import type { ClientMessage, Request } from "../../src/swarm/messages.ts";
 import { loadHyperDHT } from "../../src/swarm/node.ts";
 import { fastClock } from "../helpers/clock.ts";
 import { APP, makeRelease, noise, type TestRelease } from "../helpers/release.ts";
@@ -22,6 +26,8 @@ import {
   type Behaviour,
   type EvilProvider,
 } from "./evil-provider.ts";
+
+type PieceRequest = Extract<Request, { type: "piece" }>;
 
 const BLOCKS = 6;
 const LIARS = 8;
@@ -42,7 +48,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all(open.map((peer) => peer.close()));
   await world.destroy();
-});
+}, 20_000);
 
 async function peers(count: number, behaviour: Behaviour = {}): Promise<EvilProvider[]> {
   const started = await Promise.all(
@@ -62,7 +68,7 @@ async function getter(...providers: EvilProvider[]): Promise<TestGetter> {
   );
 }
 
-/** What a fetch accepted, block by block. */
+/** What a fetch accepted, chunk by chunk. */
 async function fetchAll(
   from: TestGetter,
 ): Promise<{ accepted: Set<number>; stream: Uint8Array | undefined; code: string | undefined }> {
@@ -70,12 +76,12 @@ async function fetchAll(
   const stream = new Uint8Array(release.bytes.length);
   try {
     await from.fetch(release.record, {
-      onBlock: (index, bytes) => {
+      onChunk: ({ index, offset }, bytes) => {
         // Nothing that is accepted may be wrong, whatever else happens.
-        expect(release.table.isBlock(index, bytes)).toBe(true);
+        expect(release.table.isChunk(index, bytes)).toBe(true);
         expect(accepted.has(index)).toBe(false);
         accepted.add(index);
-        stream.set(bytes, index * BLOCK_BYTES);
+        stream.set(bytes, offset);
       },
     });
     return { accepted, stream, code: undefined };
@@ -99,21 +105,21 @@ interface Attack {
   readonly behaviour: () => Behaviour;
   /** banned: caught lying · kept: only scored down, it did nothing that is proven a lie. */
   readonly fate: "banned" | "kept";
-  /** Blocks accepted from a liar that is alone. */
-  readonly acceptedAlone: number;
+  /** Pieces accepted from a liar that is alone. */
+  readonly acceptedAlone: number | "all but the last";
 }
 
-/** Answers blocks with `forge`; the rest honestly. */
+/** Answers pieces with `forge`; the rest honestly. */
 const forging = (
-  forge: (honest: Uint8Array, index: number, nth: number) => Uint8Array,
+  forge: (honest: Uint8Array, asked: PieceRequest, nth: number) => Uint8Array,
 ): (() => Behaviour) =>
   function behaviour() {
     return {
-      onMessage(message, talk) {
-        if (message.type !== "block") return false;
-        const honest = talk.honestly(message);
-        if (honest.type !== "block") return false;
-        talk.say({ ...honest, bytes: forge(honest.bytes, message.index, talk.blocks) });
+      async onMessage(message, talk) {
+        if (message.type !== "piece") return false;
+        const honest = await talk.honestly(message);
+        if (honest.type !== "piece") return false;
+        talk.say({ ...honest, bytes: forge(honest.bytes, message, talk.pieces) });
         return true;
       },
     };
@@ -137,15 +143,34 @@ const elsewhere = (): TestRelease =>
     name: { ...APP, target: "linux-arm64" },
   });
 
+/** As pieces are asked for by a getter that has nothing. */
+const pieces = (): readonly Piece[] => {
+  const { table } = release;
+  return piecesOf(table, [...Array(table.count).keys()], CHUNK_MAX_BYTES);
+};
+
+const chunksIn = (list: readonly Piece[]): number =>
+  list.reduce((sum, { count }) => sum + count, 0);
+
+/** What a getter has not asked for in any way. */
+const UNASKED_DELTA = encodePiece(new Uint8Array(60_000), Uint8Array.of(0, 0));
+
+/** 64 MiB in a few kilobytes. */
+const BOMB = concat(Uint8Array.of(1), zstdCompressSync(new Uint8Array(1 << 26)));
+
+const pageOf = (table: ChunkTable): Uint8Array =>
+  encodePage(table, 0, new Uint8Array(0), TABLE_PAGE_MAX_BYTES);
+
 /** Region and table of another release, as answers to questions about this one. */
 const manifestOf = (other: () => TestRelease): (() => Behaviour) =>
   function behaviour() {
     const { region, table } = other();
     return {
       onMessage(message, talk) {
-        if (message.type === "region") talk.say({ type: "region", id: message.id, bytes: region });
-        else if (message.type === "table") {
-          talk.say({ type: "table", id: message.id, bytes: table.hashes });
+        if (message.type === "region") {
+          talk.say({ type: "region", id: message.id, bytes: encodePiece(region) });
+        } else if (message.type === "table") {
+          talk.say({ type: "table", id: message.id, bytes: pageOf(table) });
         } else return false;
         return true;
       },
@@ -154,30 +179,58 @@ const manifestOf = (other: () => TestRelease): (() => Behaviour) =>
 
 const ATTACKS: readonly Attack[] = [
   {
-    name: "D1: a wrong block of the right length",
+    name: "D1: a wrong piece of the right length",
     behaviour: forging((bytes) => bent(bytes)),
     fate: "banned",
     acceptedAlone: 0,
   },
   {
-    name: "D1: a block that is too short",
-    behaviour: forging((bytes) => bytes.subarray(1)),
+    name: "D1: a piece that is too short",
+    behaviour: forging((bytes) => bytes.subarray(0, -1)),
     fate: "banned",
     acceptedAlone: 0,
   },
   {
-    name: "D1: the right block at another place",
-    behaviour: forging((_, index) =>
-      release.bytes.slice((index ^ 1) * BLOCK_BYTES).subarray(0, BLOCK_BYTES),
+    name: "D1: right bytes from another place",
+    behaviour: forging((_, { first, count }) => {
+      const { offset, sizeBytes } = release.table.rangeOf(first, count);
+      const other = offset === 0 ? 1 : offset - 1;
+      return encodePiece(release.bytes.subarray(other, other + sizeBytes));
+    }),
+    fate: "banned",
+    acceptedAlone: 0,
+  },
+  {
+    name: "D1: differences to nothing",
+    behaviour: forging(() => UNASKED_DELTA),
+    fate: "banned",
+    acceptedAlone: 0,
+  },
+  {
+    name: "D1: a form of a piece that there is not",
+    behaviour: forging((bytes) => concat(Uint8Array.of(9), bytes.subarray(1))),
+    fate: "banned",
+    acceptedAlone: 0,
+  },
+  {
+    name: "D1: says of every piece that it is too large",
+    behaviour: forging(() => Uint8Array.of(3)),
+    fate: "banned",
+    acceptedAlone: 0,
+  },
+  {
+    name: "D4: compressed zeros without end",
+    behaviour: forging(() => BOMB),
+    fate: "banned",
+    acceptedAlone: 0,
+  },
+  {
+    name: "D2: right pieces, and the last one wrong",
+    behaviour: forging((bytes, { first, count }) =>
+      first + count === release.table.count ? bent(bytes) : bytes,
     ),
     fate: "banned",
-    acceptedAlone: 0,
-  },
-  {
-    name: "D2: right blocks, and the last one wrong",
-    behaviour: forging((bytes, index) => (index === BLOCKS - 1 ? bent(bytes) : bytes)),
-    fate: "banned",
-    acceptedAlone: BLOCKS - 1,
+    acceptedAlone: "all but the last",
   },
   {
     name: "D2: right at first, then wrong",
@@ -192,41 +245,44 @@ const ATTACKS: readonly Attack[] = [
     acceptedAlone: 0,
   },
   {
-    name: "D3: gives region and table, never a block",
-    behaviour: answering("block", () => true),
+    name: "D3: gives region and table, never a piece",
+    behaviour: answering("piece", () => true),
     fate: "kept",
     acceptedAlone: 0,
   },
   {
     name: "D3: one byte a second",
-    behaviour: answering("block", (message, talk) => {
+    behaviour: answering("piece", (message, talk) => {
       // The frame's length says 64 KiB; then a byte now and then.
       const raw = talk.stream.rawStream as unknown as { write(bytes: Uint8Array): boolean };
-      if (talk.blocks > 1) return true;
+      if (talk.pieces > 1) return true;
       raw.write(Uint8Array.of(0, 0, 1));
       const timer = setInterval(() => raw.write(Uint8Array.of(0)), 1_000 / SPEED);
       talk.stream.on("close", () => clearInterval(timer));
-      return message.type === "block";
+      return message.type === "piece";
     }),
     fate: "kept",
     acceptedAlone: 0,
   },
   {
     name: "D3: answers when the deadline is over",
-    behaviour: answering("block", async (message, talk) => {
+    behaviour: answering("piece", async (message, talk) => {
       await Bun.sleep(12_000 / SPEED);
-      if (message.type === "block" && !talk.stream.destroyed) talk.say(talk.honestly(message));
+      if (message.type === "piece" && !talk.stream.destroyed) {
+        talk.say(await talk.honestly(message));
+      }
       return true;
     }),
     fate: "kept",
     acceptedAlone: 0,
   },
   {
-    name: "D4: endless data after the first block",
-    behaviour: answering("block", (message, talk) => {
-      if (message.type !== "block") return false;
-      talk.say(talk.honestly(message));
-      talk.say(talk.honestly(message));
+    name: "D4: endless data after the first piece",
+    behaviour: answering("piece", async (message, talk) => {
+      if (message.type !== "piece") return false;
+      const honest = await talk.honestly(message);
+      talk.say(honest);
+      talk.say(honest);
       return true;
     }),
     fate: "banned",
@@ -234,7 +290,7 @@ const ATTACKS: readonly Attack[] = [
   },
   {
     name: "D4: a frame above the limit",
-    behaviour: answering("block", (_, talk) => {
+    behaviour: answering("piece", (_, talk) => {
       talk.sayRaw(new Uint8Array(FRAME_MAX_BYTES + 1));
       return true;
     }),
@@ -242,8 +298,8 @@ const ATTACKS: readonly Attack[] = [
     acceptedAlone: 0,
   },
   {
-    name: "D5: hangs up at every block",
-    behaviour: answering("block", (_, talk) => {
+    name: "D5: hangs up at every piece",
+    behaviour: answering("piece", (_, talk) => {
       talk.hangUp();
       return true;
     }),
@@ -279,8 +335,9 @@ const ATTACKS: readonly Attack[] = [
     behaviour: () => {
       const { table } = stale();
       return answering("table", (message, talk) => {
-        if (message.type === "table")
-          talk.say({ type: "table", id: message.id, bytes: table.hashes });
+        if (message.type === "table") {
+          talk.say({ type: "table", id: message.id, bytes: pageOf(table) });
+        }
         return true;
       })();
     },
@@ -300,9 +357,9 @@ const ATTACKS: readonly Attack[] = [
     acceptedAlone: 0,
   },
   {
-    name: "D7: a table with one hash less",
+    name: "D7: a table whose last chunk has another hash",
     behaviour: answering("table", (message, talk) => {
-      const bytes = release.table.hashes.subarray(HASH_BYTES);
+      const bytes = bent(pageOf(release.table));
       if (message.type === "table") talk.say({ type: "table", id: message.id, bytes });
       return true;
     }),
@@ -335,7 +392,7 @@ const ATTACKS: readonly Attack[] = [
   },
   {
     name: "D9: the valid record, region and table, and bytes of its own",
-    behaviour: forging((bytes) => noise(bytes.length, 99).slice()),
+    behaviour: forging((bytes) => encodePiece(noise(bytes.length - 1, 99).slice())),
     fate: "banned",
     acceptedAlone: 0,
   },
@@ -343,16 +400,17 @@ const ATTACKS: readonly Attack[] = [
     name: "D9: the valid record and region, and a table of its own bytes",
     behaviour: () => {
       const own = noise(release.bytes.length, 5);
-      const table = BlockTable.ofStream(memorySource(own));
+      const table = ChunkTable.ofStream(memorySource(own));
       return {
         onMessage(message, talk) {
           if (message.type === "table") {
-            talk.say({ type: "table", id: message.id, bytes: table.hashes });
+            talk.say({ type: "table", id: message.id, bytes: pageOf(table) });
             return true;
           }
-          if (message.type !== "block") return false;
-          const { offset, sizeBytes } = table.blockRange(message.index);
-          talk.say({ type: "block", id: message.id, bytes: own.slice(offset, offset + sizeBytes) });
+          if (message.type !== "piece") return false;
+          const { offset, sizeBytes } = table.rangeOf(message.first, message.count);
+          const bytes = encodePiece(own.subarray(offset, offset + sizeBytes));
+          talk.say({ type: "piece", id: message.id, bytes });
           return true;
         },
       };
@@ -373,7 +431,9 @@ describe.concurrent("alone it is refused", () => {
         const from = await getter(liar);
         const { accepted, stream, code } = await fetchAll(from);
         expect({ stream, code }).toEqual({ stream: undefined, code: "NO_PROVIDER" });
-        expect(accepted.size).toBe(acceptedAlone);
+        const list = pieces();
+        const taken = acceptedAlone === "all but the last" ? list.length - 1 : acceptedAlone;
+        expect(accepted.size).toBe(chunksIn(list.slice(0, taken)));
         expect(from.peers.isBanned(liar.id)).toBe(fate === "banned");
         // Dropped after one lie: it was not even visited a second time.
         if (fate === "banned") expect(liar.visits()).toBe(1);

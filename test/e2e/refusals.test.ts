@@ -118,7 +118,7 @@ test(
   TIMEOUT_MS,
 );
 
-/** `honest`, with one bit of one byte in every block that the old version does not have changed. */
+/** `honest`, with one bit of one byte in every piece that the old version does not have changed. */
 function tampered(honest: Holding): Holding {
   const { stream } = honest;
   return {
@@ -135,7 +135,7 @@ function tampered(honest: Holding): Holding {
 }
 
 test(
-  "a tampered block is not taken; the same provider without the tampering is",
+  "a tampered chunk is not taken; the same provider without the tampering is",
   async () => {
     const { path, next, honest } = await victim();
     await world.liar(honest.record, tampered(honest));

@@ -160,7 +160,7 @@ export class E2eWorld {
     const dht = await this.net.createNode();
     const peers = new Peers(systemClock, dht.defaultKeyPair.publicKey);
     const newest = new NewestRecord(scope, systemClock, record, () => undefined);
-    const holdings = new Holdings();
+    const holdings = new Holdings(systemClock);
     if (holding !== undefined) holdings.add(holding);
     const provider = new Provider({
       scope,

@@ -31,7 +31,7 @@ try {
     try {
       const stream = canonicalStream(source, wanted.offset);
       for (let index = 0; index < wanted.table.count; index++) {
-        const { offset, sizeBytes } = wanted.table.blockRange(index);
+        const { offset, sizeBytes } = wanted.table.rangeOf(index);
         assembly.write(offset, stream.read(offset, sizeBytes));
       }
       assembly.writeRegion(wanted.region);

@@ -13,13 +13,13 @@ export class MemorySource implements ReleaseSource {
   readonly served: Holding[] = [];
   /** Versions that were asked for, one entry each time. */
   readonly fetches: string[] = [];
-  /** Blocks handed out in all. */
-  blocks = 0;
+  /** Chunks handed out in all. */
+  chunks = 0;
   discoveries = 0;
   /** Regions offered before the right one, one after the other, as by different peers. */
   wrongRegions: Uint8Array[] = [];
-  /** Called before each block; may throw or wait. */
-  beforeBlock: () => void | Promise<void> = () => undefined;
+  /** Called before each chunk; may throw or wait. */
+  beforeChunk: () => void | Promise<void> = () => undefined;
   discoverError: Error | undefined;
   readonly #releases = new Map<string, TestRelease>();
 
@@ -48,13 +48,13 @@ export class MemorySource implements ReleaseSource {
     const region = this.#accepted(release, options.checkRegion);
     const { table, bytes } = release;
     for (const index of options.missing(table)) {
-      await this.beforeBlock();
+      await this.beforeChunk();
       if (options.signal?.aborted === true) {
         throw new SwarmError("STOPPED", "stopped", { blame: "local" });
       }
-      const { offset, sizeBytes } = table.blockRange(index);
-      await options.onBlock(index, bytes.slice(offset, offset + sizeBytes));
-      this.blocks++;
+      const { offset, sizeBytes } = table.rangeOf(index);
+      await options.onChunk({ index, offset }, bytes.slice(offset, offset + sizeBytes));
+      this.chunks++;
     }
     return { region, table };
   }

@@ -2,13 +2,12 @@
 import type { SecretSeed } from "../../src/core/brand.ts";
 import { concat } from "../../src/core/bytes.ts";
 import { publicKeyOf, sign } from "../../src/core/keys.ts";
-import { BLOCK_BYTES } from "../../src/core/limits.ts";
 import { signRecord, type VerifiedRecord } from "../../src/core/release-record.ts";
 import { memorySource } from "../../src/core/source.ts";
 import type { TargetName } from "../../src/core/target-key.ts";
 import { parseVersion } from "../../src/core/version.ts";
 import { checkTarget } from "../../src/core/target.ts";
-import { BlockTable } from "../../src/content/table.ts";
+import { ChunkTable } from "../../src/content/table.ts";
 import { coreMessage, hashWithoutCore } from "../../src/exe/core-hash.ts";
 import type { Extension } from "../../src/exe/extension.ts";
 import { encodeRegion } from "../../src/exe/full-region.ts";
@@ -54,12 +53,15 @@ export const ELF_HEADER: Uint8Array = Uint8Array.from([
   0,
 ]);
 
+/** What the lengths of made-up streams are counted in. */
+const BLOCK_BYTES = 65_536;
+
 export const APP: TargetName = { app: "hello", target: "linux-x64", channel: "stable" };
 
 export interface ReleaseOptions {
   readonly version: string;
   readonly name?: TargetName;
-  /** Blocks of the stream; the last one is 1,000 bytes short. */
+  /** 64 KiB blocks of the stream; the last one is 1,000 bytes short. */
   readonly blocks?: number;
   /** Decides every byte of the stream. */
   readonly salt?: number;
@@ -98,7 +100,7 @@ export function makeRelease(seed: SecretSeed, options: ReleaseOptions): TestRele
   const bytes = noise(blocks * BLOCK_BYTES - 1_000, salt);
   if (options.header !== undefined) bytes.set(options.header);
   if (options.head !== undefined) bytes.set(options.head);
-  const table = BlockTable.ofStream(memorySource(bytes));
+  const table = ChunkTable.ofStream(memorySource(bytes));
   const regionOffset = 4_242;
   const record = signRecord(seed, {
     app: name.app,

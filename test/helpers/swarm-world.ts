@@ -76,7 +76,7 @@ export class SwarmWorld {
     const dht = await this.net.createNode();
     const peers = new Peers(clock, dht.defaultKeyPair.publicKey);
     const newest = new NewestRecord(scope, clock, undefined, () => undefined);
-    const held = new Holdings();
+    const held = new Holdings(clock);
     for (const holding of holdings) {
       held.add(holding);
       newest.offer(holding.record);
@@ -119,7 +119,7 @@ export class SwarmWorld {
         {
           checkRegion: (region) => void checkRegion(this.owner, region, record),
           missing: ({ count }) => Array.from({ length: count }, (_, index) => index),
-          onBlock: (index, bytes) => out.set(bytes, index * 65_536),
+          onChunk: ({ offset }, bytes) => out.set(bytes, offset),
           ...options,
         },
         { clock, dialer, peers, findPeers: () => Promise.resolve() },

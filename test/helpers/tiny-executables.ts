@@ -8,7 +8,7 @@ import { publicKeyOf, sign } from "../../src/core/keys.ts";
 import { signRecord, type ReleaseRecord } from "../../src/core/release-record.ts";
 import { memorySource } from "../../src/core/source.ts";
 import { parseVersion } from "../../src/core/version.ts";
-import { BlockTable } from "../../src/content/table.ts";
+import { ChunkTable } from "../../src/content/table.ts";
 import { coreMessage, hashWithoutCore } from "../../src/exe/core-hash.ts";
 import { encodeExtension, type Extension } from "../../src/exe/extension.ts";
 import { CORE_BYTES, encodeCore, unsignedCore, type RegionCore } from "../../src/exe/region.ts";
@@ -97,7 +97,7 @@ export interface ImageOptions {
   readonly core?: Partial<RegionCore>;
 }
 
-/** 150 kB: more than one block. */
+/** 150 kB: more than one chunk. */
 export function tinyStream(header: Uint8Array = tinyElf()): Uint8Array {
   return concat(
     header,
@@ -116,7 +116,7 @@ export function signedImage(options: ImageOptions): Uint8Array {
     channel: "stable",
     lengthBytes: stream.length,
     regionOffset: offset,
-    root: BlockTable.ofStream(memorySource(stream)).root,
+    root: ChunkTable.ofStream(memorySource(stream)).root,
     publishedS: 1_790_000_000,
     expiresS: 0,
     from: undefined,

@@ -8,7 +8,8 @@ import {
   PROGRESS_MIN_BYTES_PER_S,
   PROGRESS_WINDOW_MS,
 } from "../../src/core/limits.ts";
-import { BlockPool } from "../../src/swarm/block-pool.ts";
+import type { Piece } from "../../src/content/plan.ts";
+import { PiecePool, type Ask } from "../../src/swarm/piece-pool.ts";
 import { Deadline } from "../../src/swarm/deadline.ts";
 import { HostCounts } from "../../src/swarm/host-counts.ts";
 import { Peers } from "../../src/swarm/peers.ts";
@@ -152,42 +153,78 @@ describe("peers", () => {
   });
 });
 
-describe("block pool", () => {
-  test("every block is asked for once, lowest first, and again when an ask comes to nothing", () => {
-    const pool = new BlockPool<string>([5, 1, 3, 3]);
+describe("piece pool", () => {
+  const KiB = 1024;
+  const piece = (first: number, count = 1): Piece => ({ first, count });
+  /** Every chunk has 32 KiB. */
+  const poolOf = (...pieces: Piece[]): PiecePool<string> =>
+    new PiecePool(pieces, ({ count }) => count * 32 * KiB);
+  const next = (pool: PiecePool<string>, who: string, nowMs = 0, maxBytes = 512 * KiB) =>
+    pool.next(who, nowMs, maxBytes);
+  function ask(pool: PiecePool<string>, wanted: Piece, who = "a", askedMs = 0): Ask<string> {
+    const asked = { piece: wanted, who, id: wanted.first, askedMs };
+    pool.asked(asked);
+    return asked;
+  }
+
+  test("every piece is asked for once, lowest first, and again when an ask comes to nothing", () => {
+    const pool = poolOf(piece(1), piece(3), piece(5, 2));
     expect(pool.left).toBe(3);
-    const asks = [1, 3, 5].map((expected, id) => {
-      const index = pool.next("a", 0);
-      expect(index).toBe(expected);
-      const ask = { index: expected, who: "a", id, askedMs: 0 };
-      pool.asked(ask);
-      return ask;
+    const asks = [piece(1), piece(3), piece(5, 2)].map((expected) => {
+      expect(next(pool, "a")).toEqual(expected);
+      return ask(pool, expected);
     });
-    expect(pool.next("b", 0)).toBeUndefined();
-    const [first, second, third] = asks;
-    if (first === undefined || second === undefined || third === undefined) throw new Error("asks");
+    expect(next(pool, "b")).toBeUndefined();
+    const [first, second] = asks;
+    if (first === undefined || second === undefined) throw new Error("asks");
     pool.failed(second);
-    expect(pool.next("b", 0)).toBe(3);
+    expect(next(pool, "b")).toEqual(piece(3));
     expect(pool.done(first)).toEqual([]);
     expect(pool.done(first)).toBeUndefined();
     pool.failed(first);
     expect(pool.left).toBe(1);
   });
 
-  test("a block that is late is asked of one other; the faster one cancels the slower one", () => {
-    const pool = new BlockPool<string>([1]);
-    const slow = { index: 1, who: "slow", id: 0, askedMs: 0 };
-    expect(pool.next("slow", 0)).toBe(1);
-    pool.asked(slow);
-    expect(pool.next("fast", 1_999)).toBeUndefined();
-    expect(pool.next("slow", 2_000)).toBeUndefined();
-    expect(pool.next("fast", 2_000)).toBe(1);
-    const fast = { index: 1, who: "fast", id: 9, askedMs: 2_000 };
-    pool.asked(fast);
-    expect(pool.next("third", 9_000)).toBeUndefined();
+  test("a piece that is late is asked of one other; the faster one cancels the slower one", () => {
+    const pool = poolOf(piece(1));
+    expect(next(pool, "slow")).toEqual(piece(1));
+    const slow = ask(pool, piece(1), "slow");
+    expect(next(pool, "fast", 1_999)).toBeUndefined();
+    expect(next(pool, "slow", 2_000)).toBeUndefined();
+    expect(next(pool, "fast", 2_000)).toEqual(piece(1));
+    const fast = ask(pool, piece(1), "fast", 2_000);
+    expect(next(pool, "third", 9_000)).toBeUndefined();
     expect(pool.done(fast)).toEqual([slow]);
     expect(pool.done(slow)).toBeUndefined();
     expect(pool.left).toBe(0);
+  });
+
+  test("who cannot give a piece whole gets a part of it; the rest is for the next one", () => {
+    const pool = poolOf(piece(0, 5), piece(9));
+    expect(next(pool, "small", 0, 64 * KiB)).toEqual(piece(0, 2));
+    expect(next(pool, "large")).toEqual(piece(2, 3));
+    expect(next(pool, "none", 0, 1)).toEqual(piece(9));
+    expect(next(pool, "small")).toBeUndefined();
+  });
+
+  test("a piece whose answer would be too large is asked for in halves", () => {
+    const pool = poolOf(piece(0, 5));
+    const whole = ask(pool, next(pool, "a") ?? piece(9));
+    pool.split(whole);
+    expect(next(pool, "a")).toEqual(piece(0, 3));
+    expect(next(pool, "b")).toEqual(piece(3, 2));
+    expect(pool.done(whole)).toBeUndefined();
+  });
+
+  test("a late piece goes in parts to who cannot give it whole; what comes after all does not count", () => {
+    const pool = poolOf(piece(0, 4));
+    const late = ask(pool, next(pool, "large") ?? piece(9), "large");
+    expect(next(pool, "small", 2_000, 64 * KiB)).toEqual(piece(0, 2));
+    ask(pool, piece(0, 2), "small", 2_000);
+    expect(pool.done(late)).toBeUndefined();
+    pool.failed(late);
+    expect(next(pool, "small", 2_000, 64 * KiB)).toEqual(piece(2, 2));
+    expect(pool.left).toBe(1);
   });
 });
 

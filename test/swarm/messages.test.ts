@@ -3,10 +3,13 @@ import * as fc from "fast-check";
 import { asContentRoot, asSignature } from "../../src/core/brand.ts";
 import { concat, fromHex, toHex } from "../../src/core/bytes.ts";
 import {
-  BLOCK_BYTES,
+  CHUNK_MAX_BYTES,
   FRAME_MAX_BYTES,
   HELLO_MAX_BYTES,
-  TABLE_PAGE_MAX,
+  LISTED_MAX_BYTES,
+  ROOTS_MAX,
+  SKETCH_MAX_BYTES,
+  TABLE_PAGE_MAX_BYTES,
 } from "../../src/core/limits.ts";
 import { SwarmError } from "../../src/swarm/error.ts";
 import {
@@ -22,6 +25,7 @@ const fill = (sizeBytes: number, value: number): Uint8Array =>
   new Uint8Array(sizeBytes).fill(value);
 const hex = (sizeBytes: number, value: number): string => toHex(fill(sizeBytes, value));
 const root = asContentRoot(fill(32, 0xaa));
+const base = asContentRoot(fill(32, 0xbb));
 const record = { bytes: fill(300, 0x11), signature: asSignature(fill(64, 0x22)) };
 
 /** Messages and their frames, by hand from the header of messages.ts and RFC 8949. */
@@ -35,14 +39,24 @@ const CLIENT: [ClientMessage, string][] = [
   [{ type: "record", record }, `83 03 59012c${hex(300, 0x11)} 5840${hex(64, 0x22)}`],
   // array 3 · type 4 · id 23 (one byte) · bytes 32
   [{ type: "region", id: 23, root }, `83 04 17 5820${hex(32, 0xaa)}`],
-  // array 5 · type 5 · id 24 (18 18) · root · first 1024 · count 1024
+  // array 6 · type 5 · id 24 (18 18) · root · first 1024 · no base · bytes 8
   [
-    { type: "table", id: 24, root, first: 1024, count: 1024 },
-    `85 05 1818 5820${hex(32, 0xaa)} 190400 190400`,
+    { type: "table", id: 24, root, first: 1024, base: undefined, listed: fill(8, 7) },
+    `86 05 1818 5820${hex(32, 0xaa)} 190400 f6 48${hex(8, 7)}`,
+  ],
+  // array 6 · type 5 · id 0 · root · first 0 · bytes 32 · no bytes
+  [
+    { type: "table", id: 0, root, first: 0, base, listed: fill(0, 0) },
+    `86 05 00 5820${hex(32, 0xaa)} 00 5820${hex(32, 0xbb)} 40`,
+  ],
+  // array 7 · type 6 · id 2^32 - 1 · root · first 65536 · count 3 · base · sketch
+  [
+    { type: "piece", id: 0xffff_ffff, root, first: 65_536, count: 3, base, sketch: fill(0, 0) },
+    `87 06 1affffffff 5820${hex(32, 0xaa)} 1a00010000 03 5820${hex(32, 0xbb)} 40`,
   ],
   [
-    { type: "block", id: 0xffff_ffff, root, index: 65_536 },
-    `84 06 1affffffff 5820${hex(32, 0xaa)} 1a00010000`,
+    { type: "piece", id: 1, root, first: 2, count: 1, base: undefined, sketch: fill(10, 9) },
+    `87 06 01 5820${hex(32, 0xaa)} 02 01 f6 4a${hex(10, 9)}`,
   ],
   [{ type: "cancel", id: 256 }, "82 07 190100"],
   [{ type: "done", root }, `82 08 5820${hex(32, 0xaa)}`],
@@ -50,16 +64,22 @@ const CLIENT: [ClientMessage, string][] = [
 
 const PROVIDER: [ProviderMessage, string][] = [
   [{ type: "denied", minute: 29_000_000 }, "82 01 1a01ba8140"],
-  [{ type: "welcome", binding: fill(32, 3), record: undefined }, `84 02 5820${hex(32, 3)} f6 f6`],
+  // array 5 · type 2 · bytes 32 · null · null · no bytes
   [
-    { type: "welcome", binding: fill(32, 3), record },
-    `84 02 5820${hex(32, 3)} 59012c${hex(300, 0x11)} 5840${hex(64, 0x22)}`,
+    { type: "welcome", binding: fill(32, 3), record: undefined, roots: [] },
+    `85 02 5820${hex(32, 3)} f6 f6 40`,
+  ],
+  // … · bytes 300 · bytes 64 · bytes 64: two roots
+  [
+    { type: "welcome", binding: fill(32, 3), record, roots: [root, base] },
+    `85 02 5820${hex(32, 3)} 59012c${hex(300, 0x11)} 5840${hex(64, 0x22)} 5840${hex(32, 0xaa)}${hex(32, 0xbb)}`,
   ],
   [{ type: "region", id: 1, bytes: fill(4096, 4) }, `83 04 01 591000${hex(4096, 4)}`],
   [{ type: "table", id: 2, bytes: fill(64, 5) }, `83 05 02 5840${hex(64, 5)}`],
+  [{ type: "table", id: 2, bytes: fill(0, 0) }, "83 05 02 40"],
   [
-    { type: "block", id: 3, bytes: fill(BLOCK_BYTES, 6) },
-    `83 06 03 5a00010000${hex(BLOCK_BYTES, 6)}`,
+    { type: "piece", id: 3, bytes: fill(CHUNK_MAX_BYTES + 1, 6) },
+    `83 06 03 5a00010001${hex(CHUNK_MAX_BYTES + 1, 6)}`,
   ],
   [{ type: "error", id: 4, reason: "out-of-range" }, "83 09 04 02"],
 ];
@@ -83,16 +103,38 @@ describe("frames", () => {
   test("the largest frames fit their limits", () => {
     const signature = asSignature(fill(64, 1));
     const largest = [
-      encodeProviderMessage({ type: "block", id: 0xffff_ffff, bytes: fill(BLOCK_BYTES, 1) }),
+      encodeProviderMessage({
+        type: "piece",
+        id: 0xffff_ffff,
+        bytes: fill(CHUNK_MAX_BYTES + 1, 1),
+      }),
       encodeProviderMessage({
         type: "table",
         id: 0xffff_ffff,
-        bytes: fill(TABLE_PAGE_MAX * 32, 1),
+        bytes: fill(TABLE_PAGE_MAX_BYTES, 1),
       }),
       encodeProviderMessage({
         type: "welcome",
         binding: fill(32, 1),
         record: { bytes: fill(600, 1), signature },
+        roots: Array.from({ length: ROOTS_MAX }, () => root),
+      }),
+      encodeClientMessage({
+        type: "table",
+        id: 0xffff_ffff,
+        root,
+        first: 0xffff_ffff,
+        base,
+        listed: fill(LISTED_MAX_BYTES, 1),
+      }),
+      encodeClientMessage({
+        type: "piece",
+        id: 0xffff_ffff,
+        root,
+        first: 0xffff_ffff,
+        count: 0xffff_ffff,
+        base,
+        sketch: fill(SKETCH_MAX_BYTES, 1),
       }),
     ];
     for (const frame of largest) expect(frame.length).toBeLessThanOrEqual(FRAME_MAX_BYTES);
@@ -207,6 +249,23 @@ describe("hostile frames", () => {
     expect(decodeClientMessage(bytesOf(`82 08 5820${hex(32, 1)}`)).type).toBe("done");
   });
 
+  test("C9: half a root, one root too many, no chunk, a sketch above the cap", () => {
+    const welcome = (sizeBytes: number): string =>
+      `85 02 5820${hex(32, 3)} f6 f6 59${sizeBytes.toString(16).padStart(4, "0")}${hex(sizeBytes, 1)}`;
+    expectRefused(bytesOf(welcome(ROOTS_MAX * 32 - 1)));
+    expectRefused(bytesOf(welcome((ROOTS_MAX + 1) * 32)));
+    expectRefused(bytesOf(`87 06 00 5820${hex(32, 1)} 00 00 f6 40`));
+    const large = SKETCH_MAX_BYTES + 5;
+    expectRefused(
+      bytesOf(`87 06 00 5820${hex(32, 1)} 00 01 f6 59${large.toString(16)}${hex(large, 1)}`),
+    );
+    // Controls: the same with what is allowed.
+    expect(decodeProviderMessage(bytesOf(welcome(ROOTS_MAX * 32))).type).toBe("welcome");
+    expect(decodeClientMessage(bytesOf(`87 06 00 5820${hex(32, 1)} 00 01 f6 40`)).type).toBe(
+      "piece",
+    );
+  });
+
   test("C8: an auth of 63 bytes is refused", () => {
     expectRefused(
       bytesOf(`84 00 6d 727573747061746368 65722f31 583f${hex(63, 1)} 5820${hex(32, 2)}`),
@@ -214,7 +273,12 @@ describe("hostile frames", () => {
   });
 
   test("a role does not understand the messages of its own role", () => {
-    const welcome = encodeProviderMessage({ type: "welcome", binding: fill(32, 3), record });
+    const welcome = encodeProviderMessage({
+      type: "welcome",
+      binding: fill(32, 3),
+      record,
+      roots: [],
+    });
     expect(() => decodeClientMessage(welcome)).toThrow(SwarmError);
     expect(() => decodeProviderMessage(encodeClientMessage({ type: "done", root }))).toThrow(
       SwarmError,

@@ -15,7 +15,14 @@ import {
   PROGRESS_WINDOW_MS,
   REQUESTS_IN_FLIGHT_MAX,
 } from "../../src/core/limits.ts";
-import { encodeClientMessage } from "../../src/swarm/messages.ts";
+import {
+  encodeClientMessage,
+  type ProviderMessage,
+  type Request,
+} from "../../src/swarm/messages.ts";
+import { OutlineReader } from "../../src/content/outline.ts";
+import { decodePiece } from "../../src/content/piece.ts";
+import { REGION_BYTES } from "../../src/exe/region.ts";
 import { loadHyperDHT } from "../../src/swarm/node.ts";
 import { FakeClock } from "../helpers/clock.ts";
 import { makeRelease, type TestRelease } from "../helpers/release.ts";
@@ -41,7 +48,24 @@ afterAll(() => world.destroy());
 
 const root = (): TestRelease["table"]["root"] => release.table.root;
 
-const lastBlock = (): Uint8Array => release.bytes.slice(3 * 65_536);
+const NOTHING = new Uint8Array(0);
+
+/** A request for one chunk as it is. */
+function piece(id: number, first: number, of: TestRelease = release): Request & { type: "piece" } {
+  const { root: wanted } = of.table;
+  return { type: "piece", id, root: wanted, first, count: 1, base: undefined, sketch: NOTHING };
+}
+
+function page(id: number, first: number): Request & { type: "table" } {
+  return { type: "table", id, root: root(), first, base: undefined, listed: NOTHING };
+}
+
+/** Its answer: noise cannot be compressed. */
+function answerTo({ id, first }: Request & { type: "piece" }): ProviderMessage {
+  const { offset, sizeBytes } = release.table.rangeOf(first);
+  const bytes = concat(Uint8Array.of(0), release.bytes.subarray(offset, offset + sizeBytes));
+  return { type: "piece", id, bytes };
+}
 
 async function client(provider: TestProvider = honest): Promise<RawClient> {
   const raw = await world.rawClient(provider.publicKey);
@@ -49,37 +73,38 @@ async function client(provider: TestProvider = honest): Promise<RawClient> {
   return raw;
 }
 
+const bytesOf = (frame: ProviderMessage | undefined): Uint8Array =>
+  frame !== undefined && "bytes" in frame ? frame.bytes : NOTHING;
+
 /** The provider is alive and serves: said after every attack. */
 async function expectServing(provider: TestProvider = honest): Promise<void> {
   const raw = await (await client(provider)).enter();
-  raw.send({ type: "block", id: 7, root: root(), index: 3 });
-  expect(await raw.answer("block")).toEqual({ type: "block", id: 7, bytes: lastBlock() });
+  raw.send(piece(7, 3));
+  const answer: ProviderMessage = await raw.answer("piece");
+  expect(answer).toEqual(answerTo(piece(7, 3)));
   raw.stream.destroy();
 }
 
 describe("an honest client", () => {
-  test("gets the record, the region, the table and blocks, in the order it asked", async () => {
+  test("gets the record, the region, the table and pieces, in the order it asked", async () => {
     const raw = await (await client()).enter();
     expect((await raw.answer("welcome")).record?.bytes).toEqual(release.record.bytes);
-    raw.send(
-      { type: "block", id: 9, root: root(), index: 3 },
-      { type: "region", id: 1, root: root() },
-      { type: "table", id: 2, root: root(), first: 1, count: 3 },
-      { type: "block", id: 3, root: root(), index: 0 },
-    );
+    raw.send(piece(9, 3), { type: "region", id: 1, root: root() }, page(2, 0), piece(3, 0));
     await until(() => raw.frames.length === 5, "all answers");
     const [, last, region, table, first] = raw.frames;
-    expect(last).toEqual({ type: "block", id: 9, bytes: release.bytes.slice(3 * 65_536) });
-    expect(region).toEqual({ type: "region", id: 1, bytes: release.region });
-    expect(table).toEqual({ type: "table", id: 2, bytes: release.table.hashes.slice(32) });
-    expect(first).toEqual({ type: "block", id: 3, bytes: release.bytes.slice(0, 65_536) });
+    expect(last).toEqual(answerTo(piece(9, 3)));
+    expect(decodePiece(bytesOf(region), REGION_BYTES, undefined)).toEqual(release.region);
+    const outline = new OutlineReader(release.bytes.length, undefined);
+    outline.add(bytesOf(table));
+    expect(outline.finish(root()).count).toBe(release.table.count);
+    expect(first).toEqual(answerTo(piece(3, 0)));
     raw.stream.destroy();
   });
 
   test("may cancel, and every request still gets exactly one answer", async () => {
     const raw = await (await client()).enter();
     for (let id = 0; id < REQUESTS_IN_FLIGHT_MAX; id++) {
-      raw.send({ type: "block", id, root: root(), index: 0 });
+      raw.send(piece(id, 0));
     }
     for (let id = 1; id < REQUESTS_IN_FLIGHT_MAX; id++) raw.send({ type: "cancel", id });
     await until(() => raw.frames.length === 1 + REQUESTS_IN_FLIGHT_MAX, "all answers");
@@ -109,7 +134,7 @@ describe("before the welcome", () => {
     for (const message of [
       { type: "record", record: release.record },
       { type: "region", id: 0, root: root() },
-      { type: "block", id: 0, root: root(), index: 0 },
+      piece(0, 0),
       { type: "cancel", id: 0 },
       { type: "done", root: root() },
     ] as const) {
@@ -306,50 +331,51 @@ describe("after the welcome", () => {
     const { count } = release.table;
     const unknown = asContentRoot(new Uint8Array(32));
     raw.send(
-      { type: "block", id: 0, root: root(), index: count },
-      { type: "block", id: 1, root: root(), index: 0xffff_ffff },
-      { type: "table", id: 2, root: root(), first: count - 1, count: 2 },
-      { type: "table", id: 3, root: root(), first: 0xffff_ffff, count: 1024 },
+      { ...piece(0, count - 1), count: 2 },
+      piece(1, 0xffff_ffff),
+      page(2, release.table.runCount),
+      page(3, 0xffff_ffff),
       { type: "region", id: 4, root: unknown },
-      { type: "block", id: 5, root: root(), index: count - 1 },
+      piece(5, count - 1),
     );
-    await raw.answer("block");
+    await raw.answer("piece");
     const answers = raw.frames
       .slice(1)
       .map((frame) => ("reason" in frame ? frame.reason : frame.type));
     const range = "out-of-range";
-    expect(answers).toEqual([range, range, range, range, "not-held", "block"]);
+    expect(answers).toEqual([range, range, range, range, "not-held", "piece"]);
     // Five of them are used up.
     for (let id = 6; id < 1 + ERROR_ANSWERS_MAX; id++) {
-      raw.send({ type: "block", id, root: root(), index: count });
+      raw.send(piece(id, count));
     }
     await until(() => raw.frames.length === 2 + ERROR_ANSWERS_MAX, "the last error answer");
     expect(raw.isClosed).toBe(false);
-    raw.send({ type: "block", id: 99, root: root(), index: count });
+    raw.send(piece(99, count));
     await raw.dropped;
     expect(raw.frames.length).toBe(2 + ERROR_ANSWERS_MAX);
     await expectServing();
   });
 
   test("C9: a negative index is not even a frame", async () => {
-    const frame = encodeClientMessage({ type: "block", id: 0, root: root(), index: 0 });
-    // The last byte is the index: 0x20 is -1.
-    expect(frame.at(-1)).toBe(0);
-    expect(await afterHello(concat(frame.subarray(0, -1), Uint8Array.of(0x20)))).toEqual([]);
+    const frame = encodeClientMessage(piece(0, 0));
+    // Then come the count, no base and no sketch; 0x20 is -1.
+    expect(frame.at(-4)).toBe(0);
+    const negative = concat(frame.subarray(0, -4), Uint8Array.of(0x20), frame.subarray(-3));
+    expect(await afterHello(negative)).toEqual([]);
   });
 
   test("C9: an id used twice at once, and more requests at once than allowed", async () => {
     const raw = await (await client()).enter();
     // A client that takes nothing: its answers pile up on its side of the wire, not in our memory.
     raw.stream.pause();
-    for (let turn = 0; turn < 3; turn++) raw.send({ type: "block", id: 1, root: root(), index: 0 });
+    for (let turn = 0; turn < 3; turn++) raw.send(piece(1, 0));
     raw.stream.resume();
     await raw.dropped;
 
     const flood = await (await client()).enter();
-    for (let id = 0; id < 1_000; id++) flood.send({ type: "block", id, root: root(), index: 0 });
+    for (let id = 0; id < 1_000; id++) flood.send(piece(id, 0));
     await flood.dropped;
-    const answered = flood.frames.filter(({ type }) => type === "block").length;
+    const answered = flood.frames.filter(({ type }) => type === "piece").length;
     expect(answered).toBeLessThanOrEqual(2 * REQUESTS_IN_FLIGHT_MAX);
     await expectServing();
   });
@@ -357,8 +383,7 @@ describe("after the welcome", () => {
   test("C6: a thousand good requests, as fast as their answers come, are served", async () => {
     const raw = await (await client()).enter();
     let asked = 0;
-    const ask = (): void =>
-      raw.send({ type: "table", id: asked++, root: root(), first: 0, count: 1 });
+    const ask = (): void => raw.send(page(asked++, 0));
     raw.stream.on("data", () => {
       if (asked < 1_000) ask();
     });
@@ -375,8 +400,8 @@ describe("after the welcome", () => {
     // One is no offence, though nothing was asked: everything may have come from others.
     const raw = await (await client()).enter();
     raw.sendRaw(done);
-    raw.send({ type: "block", id: 1, root: root(), index: 0 });
-    expect((await raw.answer("block")).id).toBe(1);
+    raw.send(piece(1, 0));
+    expect((await raw.answer("piece")).id).toBe(1);
     raw.stream.destroy();
   });
 
@@ -406,7 +431,7 @@ describe("after the welcome", () => {
     let id = 0;
     for (let servedBytes = -1; servedBytes !== provider.servedBytes() && id < 500; id++) {
       servedBytes = provider.servedBytes();
-      raw.send({ type: "block", id, root: big.table.root, index: id % 64 });
+      raw.send(piece(id, id % 64, big));
       await Bun.sleep(20);
     }
     clock.advance(PROGRESS_WINDOW_MS - 1);

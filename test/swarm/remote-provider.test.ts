@@ -52,7 +52,7 @@ async function talk(
     const message = decodeClientMessage(frame);
     if (message.type === "hello" && server.handshakeHash !== null) {
       const binding = bindingOf("provider", world.scope, message.auth, server.handshakeHash);
-      welcome = { type: "welcome", binding, record: undefined };
+      welcome = { type: "welcome", binding, record: undefined, roots: [] };
     }
     behave(message, say, welcome);
   });
@@ -63,13 +63,21 @@ async function talk(
 const closed = async (provider: RemoteProvider): Promise<string> =>
   (await within(provider.closed, "to be closed")).code;
 
-const block = (index: number) => ({ type: "block", root: release.table.root, index }) as const;
+const piece = (first: number) =>
+  ({
+    type: "piece",
+    root: release.table.root,
+    first,
+    count: 1,
+    base: undefined,
+    sketch: new Uint8Array(0),
+  }) as const;
 const bytes = new Uint8Array(10);
 
 describe("a provider is dropped that", () => {
   test("does not prove that it belongs here", async () => {
-    const provider = await talk((_, say, welcome) =>
-      say({ ...welcome, type: "welcome", binding: new Uint8Array(32), record: undefined }),
+    const provider = await talk((_, say) =>
+      say({ type: "welcome", binding: new Uint8Array(32), record: undefined, roots: [] }),
     );
     expect(provider.welcomed).rejects.toMatchObject({ code: "AUTH_INVALID" });
     expect(await closed(provider)).toBe("AUTH_INVALID");
@@ -78,7 +86,7 @@ describe("a provider is dropped that", () => {
   test("proves it with the client's own proof", async () => {
     const provider = await talk((message, say) => {
       if (message.type === "hello") {
-        say({ type: "welcome", binding: message.binding, record: undefined });
+        say({ type: "welcome", binding: message.binding, record: undefined, roots: [] });
       }
     });
     expect(await closed(provider)).toBe("AUTH_INVALID");
@@ -107,7 +115,7 @@ describe("a provider is dropped that", () => {
 
   test("C7: answers without a request, be it bytes or an error", async () => {
     for (const answer of [
-      { type: "block", id: 0, bytes },
+      { type: "piece", id: 0, bytes },
       { type: "error", id: 0, reason: "cancelled" },
     ] as const) {
       const provider = await talk((_, say, welcome) => {
@@ -121,17 +129,17 @@ describe("a provider is dropped that", () => {
 
   test("C7: answers out of order, under another id, or with another kind of thing", async () => {
     const answers: ((id: number) => ProviderMessage)[] = [
-      (id) => ({ type: "block", id: id + 1, bytes }),
+      (id) => ({ type: "piece", id: id + 1, bytes }),
       (id) => ({ type: "table", id, bytes }),
       (id) => ({ type: "error", id: id + 1, reason: "not-held" }),
     ];
     for (const answer of answers) {
       const provider = await talk((message, say, welcome) => {
         if (message.type === "hello") say(welcome);
-        else if (message.type === "block" && message.index === 1) say(answer(message.id - 1));
+        else if (message.type === "piece" && message.first === 1) say(answer(message.id - 1));
       });
       await provider.welcomed;
-      const asked = [provider.request(block(0)), provider.request(block(1))];
+      const asked = [provider.request(piece(0)), provider.request(piece(1))];
       const ends = await Promise.allSettled(asked.map(({ bytes: answered }) => answered));
       expect(ends.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
       expect(await closed(provider)).toBe("PROTOCOL");
@@ -141,10 +149,10 @@ describe("a provider is dropped that", () => {
   test("control: the same provider, keeping the rules, is not", async () => {
     const provider = await talk((message, say, welcome) => {
       if (message.type === "hello") say(welcome);
-      else if (message.type === "block") say({ type: "block", id: message.id, bytes });
+      else if (message.type === "piece") say({ type: "piece", id: message.id, bytes });
     });
     expect(await provider.welcomed).toBeUndefined();
-    const [a, b] = [provider.request(block(0)), provider.request(block(1))];
+    const [a, b] = [provider.request(piece(0)), provider.request(piece(1))];
     expect(await within(Promise.all([a.bytes, b.bytes]), "answers")).toEqual([bytes, bytes]);
     expect(provider.isClosed).toBe(false);
     provider.finish();

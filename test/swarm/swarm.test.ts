@@ -42,7 +42,7 @@ async function fetched(swarm: Swarm, wanted: TestRelease): Promise<Uint8Array> {
   await swarm.fetch(wanted.record, {
     checkRegion: (region) => void checkRegion(world.owner, region, wanted.record),
     missing: ({ count }) => Array.from({ length: count }, (_, index) => index),
-    onBlock: (index, bytes) => out.set(bytes, index * 65_536),
+    onChunk: ({ offset }, bytes) => out.set(bytes, offset),
   });
   return out;
 }
@@ -86,21 +86,23 @@ describe("discover and fetch", () => {
     expect(await fetched(getter, release)).toEqual(release.bytes);
   });
 
-  test("only the missing blocks are fetched, and counted as such", async () => {
+  test("only the missing chunks are fetched, and counted as such", async () => {
     const provider = await world.provider([release]);
     const getter = await world.getter([provider.publicKey]);
     const progress: FetchProgress[] = [];
     const taken: number[] = [];
     await getter.fetch(release.record, {
       missing: () => [1, 4],
-      onBlock: (index) => void taken.push(index),
+      onChunk: ({ index }) => void taken.push(index),
       onProgress: (now) => progress.push(now),
     });
     expect(new Set(taken)).toEqual(new Set([1, 4]));
-    const blockBytes = 65_536 + (release.bytes.length - 4 * 65_536);
+    const chunkBytes = [1, 4].reduce((sum, i) => sum + release.table.rangeOf(i).sizeBytes, 0);
     expect(progress.at(-1)).toEqual({
-      fetchedBytes: blockBytes,
-      reusedBytes: release.bytes.length - blockBytes,
+      fetchedBytes: chunkBytes,
+      // Noise cannot be compressed: one byte more for each of them.
+      wireBytes: chunkBytes + 2,
+      reusedBytes: release.bytes.length - chunkBytes,
       totalBytes: release.bytes.length,
       providers: 1,
     });
@@ -159,11 +161,11 @@ describe("discover and fetch", () => {
 });
 
 describe("stopping", () => {
-  test("a caller that cannot take a block ends the fetch with its own error", async () => {
+  test("a caller that cannot take a chunk ends the fetch with its own error", async () => {
     const provider = await world.provider([release]);
     const getter = await world.getter([provider.publicKey]);
     const full = new Error("the disk is full");
-    const fetch = getter.fetch(release.record, { onBlock: () => Promise.reject(full) });
+    const fetch = getter.fetch(release.record, { onChunk: () => Promise.reject(full) });
     expect(await fetch.catch((error: unknown) => error)).toBe(full);
     // Nobody is blamed for it.
     expect(await getter.fetch(release.record)).toEqual(release.bytes);
@@ -177,7 +179,7 @@ describe("stopping", () => {
     const controller = new AbortController();
     const during = getter.fetch(release.record, {
       signal: controller.signal,
-      onBlock: () => controller.abort(),
+      onChunk: () => controller.abort(),
     });
     expect(await during.catch((error: unknown) => error)).toMatchObject({ code: "STOPPED" });
     expect(await getter.fetch(release.record)).toEqual(release.bytes);

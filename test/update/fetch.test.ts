@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { systemClock } from "../../src/core/clock.ts";
-import { BLOCK_BYTES } from "../../src/core/limits.ts";
 import { decodeRegion, encodeRegion } from "../../src/exe/full-region.ts";
 import { MARKER, REGION_BYTES } from "../../src/exe/region.ts";
 import { Assembly } from "../../src/update/assemble.ts";
@@ -48,15 +47,13 @@ function fill(release: TestRelease, by: Fetcher = fetcher()): Promise<VerifiedUp
   return by.fill(begin(release), app.candidate(release), stop.signal);
 }
 
-/** A release that differs from the installed one in the given blocks only. */
-function changedIn(...blocks: readonly number[]): TestRelease {
-  const salted = app.make({ version: "1.0.1", blocks: 6, salt: 9 });
+/** A release that differs from the installed one in a hundred bytes within each of the given chunks. */
+function changedIn(...chunks: readonly number[]): TestRelease {
   const bytes = app.release.bytes.slice();
-  for (const index of blocks) {
-    const { offset, sizeBytes } = salted.table.blockRange(index);
-    bytes.set(salted.bytes.subarray(offset, offset + sizeBytes), offset);
+  for (const index of chunks) {
+    const { offset } = app.release.table.rangeOf(index);
+    bytes.fill(index, offset + 1_000, offset + 1_100);
   }
-  bytes.set(app.release.bytes.subarray(0, 64));
   return app.make({ version: "1.0.2", blocks: 6, head: bytes });
 }
 
@@ -69,14 +66,14 @@ async function codeOfPromise(work: Promise<unknown>): Promise<string> {
   return "accepted";
 }
 
-test("makes the announced file from peers' blocks and its own", async () => {
+test("makes the announced file from peers' chunks and its own", async () => {
   const release = changedIn(2, 5);
   source.publish(release);
   const { path, executable } = await fill(release);
   expect(readFileSync(path).toHex()).toBe(release.file.toHex());
   expect(executable.record.record.version.text).toBe("1.0.2");
-  expect(source.blocks).toBe(2);
-  const total = 2 * BLOCK_BYTES - 1_000;
+  expect(source.chunks).toBe(2);
+  const total = [2, 5].reduce((sum, index) => sum + release.table.rangeOf(index).sizeBytes, 0);
   expect(progress[0]).toEqual([0, total]);
   expect(progress.at(-1)).toEqual([total, total]);
 });
@@ -95,21 +92,21 @@ test("fetches nothing when only the region is new", async () => {
   source.publish(release);
   const { path } = await fill(release);
   expect(readFileSync(path).toHex()).toBe(release.file.toHex());
-  expect(source.blocks).toBe(0);
+  expect(source.chunks).toBe(0);
 });
 
 test("fetches everything once its own file has changed under it", async () => {
   const release = changedIn(2);
   source.publish(release);
   const file = readFileSync(app.path);
-  const at = 3 * BLOCK_BYTES + REGION_BYTES + 7;
+  const at = release.table.rangeOf(3).offset + REGION_BYTES + 7;
   file[at] = (file[at] ?? 0) ^ 1;
   writeFileSync(app.path, file);
   const by = fetcher();
-  expect(await codeOfPromise(fill(release, by))).toBe("LOCAL_BLOCK_CHANGED");
+  expect(await codeOfPromise(fill(release, by))).toBe("LOCAL_CHUNK_CHANGED");
   const { path } = await fill(release, by);
   expect(readFileSync(path).toHex()).toBe(release.file.toHex());
-  expect(source.blocks).toBe(1 + 6);
+  expect(source.chunks).toBe(1 + release.table.count);
 });
 
 /** A region that passes every check that can be made without the file: only the tunables are other. */
@@ -120,13 +117,13 @@ function forgedRegion(release: TestRelease, host: string): Uint8Array {
 }
 
 describe("a peer that announces a region with other settings in it", () => {
-  test("is found out by the finished file, and costs no block twice", async () => {
+  test("is found out by the finished file, and costs no chunk twice", async () => {
     const release = changedIn(1, 2, 3);
     source.publish(release);
     source.wrongRegions = ["evil-1:1", "evil-2:1"].map((host) => forgedRegion(release, host));
     const { path } = await fill(release);
     expect(readFileSync(path).toHex()).toBe(release.file.toHex());
-    expect(source.blocks).toBe(3);
+    expect(source.chunks).toBe(3);
     expect(source.fetches).toHaveLength(3);
   });
 
@@ -163,7 +160,7 @@ describe("a peer that announces a region with other settings in it", () => {
 test("stops when told to", async () => {
   const release = changedIn(1, 2, 3);
   source.publish(release);
-  source.beforeBlock = () => stop.abort();
+  source.beforeChunk = () => stop.abort();
   expect(await codeOfPromise(fill(release))).toBe("STOPPED");
 });
 

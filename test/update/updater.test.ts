@@ -188,7 +188,7 @@ describe("mode now", () => {
     source.publish(next());
     const { promise, resolve } = Promise.withResolvers<void>();
     let blocks = 0;
-    source.beforeBlock = () => (++blocks === 2 ? promise : undefined);
+    source.beforeChunk = () => (++blocks === 2 ? promise : undefined);
     const running = updater({ kind: "now" });
     running.start();
     clock.advance(0);
@@ -314,7 +314,7 @@ describe("failures", () => {
   test("never stop later attempts, and come ever more rarely", async () => {
     const release = next();
     source.publish(release);
-    source.beforeBlock = () => {
+    source.beforeChunk = () => {
       throw new Error("the disk is full");
     };
     updater({ kind: "now" }).start();
@@ -325,7 +325,7 @@ describe("failures", () => {
     expect(warnings()).toEqual(["warn: the disk is full"]);
     expect(installedVersion(app.release)).toBe(true);
     expect(readdirSync(app.directory).filter((name) => name.endsWith("-tmp"))).toEqual([]);
-    source.beforeBlock = () => undefined;
+    source.beforeChunk = () => undefined;
     // The next attempt is within one and a half hours.
     for (let n = 0; n < 90 && !names().includes("restarting"); n++) await cycle(INTERVAL_MS);
     await until(() => restarts === 1);
@@ -403,7 +403,7 @@ describe("failures", () => {
     source.publish(next());
     const { promise, resolve } = Promise.withResolvers<void>();
     let blocks = 0;
-    source.beforeBlock = () => (++blocks === 2 ? promise : undefined);
+    source.beforeChunk = () => (++blocks === 2 ? promise : undefined);
     const running = updater({ kind: "now" });
     running.start();
     clock.advance(0);

@@ -1,0 +1,117 @@
+/**
+ * What a piece is asked for against. Best is a provider who has the version that is installed here as well:
+ * it sends differences to any place of it. Others are sent a sketch of the bytes that resemble the piece.
+ */
+import type { ContentRoot } from "../core/brand.ts";
+import { equal } from "../core/bytes.ts";
+import { CHUNK_MAX_BYTES, PIECE_MAX_BYTES } from "../core/limits.ts";
+import { memorySource, type ByteSource } from "../core/source.ts";
+import { decodePiece } from "../content/piece.ts";
+import { ChunkPlan, type Piece } from "../content/plan.ts";
+import { sketchOf } from "../content/sketch.ts";
+import { ChunkTable } from "../content/table.ts";
+import { SwarmError } from "./error.ts";
+import type { LocalContent } from "./manifest.ts";
+import type { RemoteProvider } from "./remote-provider.ts";
+
+/** What was named in a request. */
+export interface OldContent {
+  readonly base: ContentRoot | undefined;
+  readonly sketch: Uint8Array;
+  readonly source: ByteSource | undefined;
+}
+
+const NOTHING: OldContent = { base: undefined, sketch: new Uint8Array(0), source: undefined };
+/** When more than this share is missing, everything has moved, and sketches cost more than they save. */
+const SKETCH_SHARE = 0.25;
+
+type Who = Pick<RemoteProvider, "hasRoot">;
+
+export class Reuse {
+  readonly #table: ChunkTable;
+  readonly #plan: ChunkPlan;
+  readonly #isSketching: boolean;
+  #local: LocalContent | undefined;
+  #isIntact: boolean | undefined;
+  /** First chunks of pieces whose sketch led nowhere: to be asked for as they are. */
+  readonly #plain = new Set<number>();
+  /** Whom a sketch has led nowhere with. It happens to an honest one, but not twice. */
+  readonly #excused = new WeakSet<Who>();
+
+  constructor(table: ChunkTable, local: LocalContent | undefined, missingBytes: number) {
+    this.#table = table;
+    this.#local = local;
+    this.#plan = new ChunkPlan(table, local?.table);
+    this.#isSketching = missingBytes <= SKETCH_SHARE * table.lengthBytes;
+  }
+
+  /** Can it send differences to what is installed here? */
+  canDiffer(provider: Who): boolean {
+    return this.#local !== undefined && provider.hasRoot(this.#local.table.root);
+  }
+
+  /** Of one piece. */
+  maxBytes(provider: Who): number {
+    return this.canDiffer(provider) ? PIECE_MAX_BYTES : CHUNK_MAX_BYTES;
+  }
+
+  oldFor(provider: Who, piece: Piece): OldContent {
+    const local = this.#local;
+    if (local === undefined || this.#plain.has(piece.first)) return NOTHING;
+    if (this.canDiffer(provider)) {
+      return { base: local.table.root, sketch: NOTHING.sketch, source: local.stream };
+    }
+    const near = this.#isSketching ? this.#plan.resembling(piece) : undefined;
+    if (near === undefined) return NOTHING;
+    const bytes = local.stream.read(near.offset, near.sizeBytes).slice();
+    return { base: undefined, sketch: sketchOf(bytes), source: memorySource(bytes) };
+  }
+
+  /**
+   * The verified bytes of a piece.
+   * @throws {SwarmError} LIE, when nobody but the provider can be wrong @throws {ContentError}
+   */
+  decode(
+    provider: Who,
+    piece: Piece,
+    coded: Uint8Array,
+    old: OldContent,
+  ): Uint8Array | "too-large" | "our-fault" {
+    const { first, count } = piece;
+    try {
+      const bytes = decodePiece(coded, this.#table.rangeOf(first, count).sizeBytes, old.source);
+      if (bytes === undefined) return "too-large";
+      if (this.#table.areChunks(first, count, bytes)) return bytes;
+    } catch (cause) {
+      // Differences to other bytes than were meant need not even be readable.
+      if (this.#isOurFault(provider, piece, old)) return "our-fault";
+      throw cause;
+    }
+    if (this.#isOurFault(provider, piece, old)) return "our-fault";
+    throw new SwarmError("LIE", "the provider sent chunks that are not under the signed root", {
+      blame: "peer",
+      index: first,
+    });
+  }
+
+  /** Two blocks with one short hash, or an installed file that was changed after its table was made. */
+  #isOurFault(provider: Who, piece: Piece, old: OldContent): boolean {
+    if (old.source === undefined) return false;
+    if (old.base === undefined) {
+      this.#plain.add(piece.first);
+      if (this.#excused.has(provider)) return false;
+      this.#excused.add(provider);
+      return true;
+    }
+    this.#isIntact ??= this.#checkLocal();
+    if (this.#isIntact) return false;
+    this.#local = undefined;
+    return true;
+  }
+
+  #checkLocal(): boolean {
+    const local = this.#local;
+    if (local === undefined) return false;
+    return equal(ChunkTable.ofStream(local.stream).root, local.table.root);
+  }
+}

@@ -1,0 +1,42 @@
+/** The rollback copy: others may still run that version, and then they need only what is different. */
+import { closeSync } from "node:fs";
+import type { PublicKey } from "../core/brand.ts";
+import { verifyRecord } from "../core/release-record.ts";
+import { canonicalStream } from "../exe/canonical.ts";
+import { findRegion } from "../exe/find-region.ts";
+import { decodeRegion } from "../exe/full-region.ts";
+import { fileSource, openFile } from "../fs/file-source.ts";
+import type { Base } from "../swarm/bases.ts";
+import type { Installation } from "./installation.ts";
+
+export interface PreviousVersion extends Base {
+  close(): void;
+}
+
+/**
+ * Undefined when there is none, or none of this owner. Whether its bytes are those that its record names
+ * is found out when the first one needs them. The caller closes it.
+ */
+export function openPrevious(
+  installation: Installation,
+  owner: PublicKey,
+): PreviousVersion | undefined {
+  let fd: number | undefined;
+  try {
+    const opened = (fd = openFile(installation.previousPath));
+    const source = fileSource(opened);
+    const { offset, sizeBytes } = findRegion(source);
+    const { extension } = decodeRegion(source.read(offset, sizeBytes));
+    if (extension?.record === undefined) throw new Error("an unsigned executable");
+    const { record } = verifyRecord(owner, extension.record.bytes, extension.record.signature);
+    return {
+      root: record.root,
+      stream: canonicalStream(source, offset),
+      close: () => closeSync(opened),
+    };
+  } catch {
+    // Nothing depends on it: what cannot be read is not there.
+    if (fd !== undefined) closeSync(fd);
+    return undefined;
+  }
+}

@@ -1,0 +1,108 @@
+import { describe, expect, test } from "bun:test";
+import { zstdCompressSync } from "node:zlib";
+import * as fc from "fast-check";
+import { decodePiece, encodePiece } from "../../src/content/piece.ts";
+import { encodeAgainstSketch, sketchOf } from "../../src/content/sketch.ts";
+import { decompress } from "../../src/content/zstd.ts";
+import { concat, equal } from "../../src/core/bytes.ts";
+import { memorySource } from "../../src/core/source.ts";
+import { noise } from "../helpers/release.ts";
+import { edited, prose, type Edit } from "./streams.ts";
+
+describe("a piece on the wire", () => {
+  const [text, random] = [prose(65_536, 1), noise(65_536, 1)];
+
+  test("takes the shortest form, never more than a byte above what it is", () => {
+    expect(encodePiece(text)[0]).toBe(1);
+    expect(encodePiece(random)[0]).toBe(0);
+    expect(encodePiece(random).length).toBe(65_537);
+    expect(encodePiece(text, new Uint8Array(10))[0]).toBe(2);
+    expect(encodePiece(text, random)[0]).toBe(1);
+    for (const piece of [text, random]) {
+      expect(decodePiece(encodePiece(piece), piece.length, undefined)).toEqual(piece);
+    }
+  });
+
+  test("is asked for in smaller ones when it does not fit, and only then", () => {
+    const large = noise(200_000, 1);
+    expect(encodePiece(large)).toEqual(Uint8Array.of(3));
+    expect(encodePiece(large, large)).toEqual(Uint8Array.of(3));
+    expect(encodePiece(large, new Uint8Array(60_000))[0]).toBe(2);
+    expect(decodePiece(Uint8Array.of(3), 200_000, undefined)).toBeUndefined();
+    for (const [coded, size] of [
+      [Uint8Array.of(3), 65_536],
+      [Uint8Array.of(3, 0), 200_000],
+      [Uint8Array.of(4), 1],
+      [new Uint8Array(0), 1],
+      [Uint8Array.of(0, 1), 2],
+      // Differences to nothing.
+      [Uint8Array.of(2, 0, 0, 0, 0, 0, 0), 0],
+    ] as const) {
+      expect(() => decodePiece(coded, size, undefined)).toThrow("cannot be read");
+    }
+  });
+});
+
+describe("a zstd frame", () => {
+  const bytes = prose(5_000, 1);
+  const frame = new Uint8Array(zstdCompressSync(bytes));
+  const refused = expect.objectContaining({ code: "DELTA_INVALID" });
+
+  test("is decoded when it says its size", () => {
+    expect(equal(decompress(frame, bytes.length), bytes)).toBe(true);
+  });
+
+  test("is refused when cut off, followed by another one, or of another size", () => {
+    for (let size = 0; size < frame.length; size++) {
+      expect(() => decompress(frame.subarray(0, size), bytes.length)).toThrow(refused);
+    }
+    expect(() => decompress(concat(frame, frame), bytes.length)).toThrow(refused);
+    for (const size of [0, bytes.length - 1, bytes.length + 1]) {
+      expect(() => decompress(frame, size)).toThrow(refused);
+    }
+  });
+
+  test("is refused when it has a window, a checksum or a dictionary instead", () => {
+    // A window descriptor may ask for 128 MiB of memory to decode ten bytes.
+    for (const descriptor of [0x00, 0x40, 0x64, 0x61, 0x68]) {
+      const other = frame.slice();
+      other[4] = descriptor;
+      expect(() => decompress(other, bytes.length)).toThrow("of the form that is agreed on");
+    }
+    const skippable = frame.slice();
+    skippable.set([0x50, 0x2a, 0x4d, 0x18]);
+    expect(() => decompress(skippable, bytes.length)).toThrow("of the form that is agreed on");
+  });
+});
+
+describe("a sketch", () => {
+  const old = prose(100_000, 1);
+
+  test("is enough for a provider that never had the old bytes", () => {
+    const edit: fc.Arbitrary<Edit> = fc.record({
+      at: fc.double({ min: 0, max: 1, noNaN: true }),
+      removed: fc.nat(3_000),
+      inserted: fc.uint8Array({ maxLength: 3_000 }),
+    });
+    fc.assert(
+      fc.property(fc.array(edit, { maxLength: 3 }), (edits) => {
+        const next = edited(old, edits).slice(0, 65_536);
+        const coded = encodePiece(next, encodeAgainstSketch(next, sketchOf(old)));
+        const decoded = decodePiece(coded, next.length, memorySource(old));
+        expect(decoded !== undefined && equal(decoded, next)).toBe(true);
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  test("takes 5 bytes for 512, and what is then sent is around the edit alone", () => {
+    const change = { at: 0.5, removed: 20, inserted: prose(50, 9) };
+    const next = edited(old.subarray(0, 60_000), [change]);
+    expect(sketchOf(old).length).toBe(5 * 195);
+    expect(encodeAgainstSketch(next, sketchOf(old)).length).toBeLessThan(600);
+  });
+
+  test("of a broken length is refused", () => {
+    expect(() => encodeAgainstSketch(new Uint8Array(1_000), new Uint8Array(6))).toThrow("sketch");
+  });
+});
