@@ -87,8 +87,6 @@ export const TIME_WAIT_MS = 15_000;
 /** Closed streams remembered at once. */
 export const TIME_WAIT_MAX = 1024;
 
-/** Datagrams handed to the kernel in one call. */
-export const SEND_BATCH = 64;
 /** Wait before a refused batch is tried again when no writable event comes, ms. */
 export const SEND_RETRY_MS = 1;
 /** Largest datagram a libudx receiver reads whole, bytes. libudx reads into 2048-byte buffers. */

@@ -2,7 +2,6 @@
  * Datagrams on their way to the kernel. One system call takes a whole turn's worth; what the kernel refuses
  * for an error is dropped, as UDP may, and what it refuses for lack of room waits.
  */
-import { SEND_BATCH } from "./constants.ts";
 import type { UdpHandle } from "./runtime.ts";
 
 const FIELDS = 3;
@@ -16,14 +15,6 @@ export class Outbox {
   queued = 0;
   flushed = 0;
   private batch: (Buffer | number | string)[] = [];
-
-  get isEmpty(): boolean {
-    return this.batch.length === 0;
-  }
-
-  get isLong(): boolean {
-    return this.batch.length >= SEND_BATCH * FIELDS;
-  }
 
   /** Queues a datagram; the buffer must stay as it is until `flushed` reaches the returned number. */
   push(datagram: Buffer, port: number, host: string): number {
