@@ -93,9 +93,13 @@ export class SwarmWorld {
       onServed: (sizeBytes) => (servedBytes += sizeBytes),
     });
     await provider.listen(dht);
-    this.onDestroy(() => provider.destroy());
+    this.onDestroy(() => {
+      held.destroy();
+      return provider.destroy();
+    });
     const { publicKey } = dht.defaultKeyPair;
-    return { dht, provider, peers, newest, done, publicKey, servedBytes: () => servedBytes };
+    const count = (): number => servedBytes;
+    return { dht, provider, peers, newest, holdings: held, done, publicKey, servedBytes: count };
   }
 
   /** A getter that knows exactly the peers it is given. */
@@ -146,6 +150,7 @@ export interface TestProvider {
   readonly provider: Provider;
   readonly peers: Peers;
   readonly newest: NewestRecord;
+  readonly holdings: Holdings;
   /** Keys of the clients that said they have all. */
   readonly done: string[];
   readonly publicKey: Uint8Array;
