@@ -1,13 +1,12 @@
 /** New versions that start, and then do not live: what stands at the path afterwards, and what is said. */
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { appendFileSync, existsSync, linkSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { verifyExecutable } from "../../src/exe/verify-executable.ts";
 import { withFile } from "../../src/fs/file-source.ts";
 import { pendingHeader, pendingPath } from "../../src/update/pending.ts";
 import { E2eReleases, E2eWorld } from "../helpers/e2e-world.ts";
-import { compileFixture } from "../helpers/executable.ts";
-import { digestOf, START_S } from "../helpers/installed.ts";
+import { digestOf } from "../helpers/installed.ts";
 
 const TIMEOUT_MS = 60_000;
 const RUN_TIMEOUT_MS = 20_000;
@@ -37,19 +36,17 @@ beforeEach(async () => {
 afterEach(() => world.destroy());
 afterAll(() => releases.remove());
 
-async function fragile(): Promise<string> {
-  const directory = world.folder();
-  const publishedS = START_S + 50_000;
-  const { seed } = world;
-  return compileFixture({ directory, version: "1.5.0", seed, source: FRAGILE, publishedS });
-}
+const fragile = (): Promise<string> => world.release({ version: "1.5.0", source: FRAGILE });
 
 /** The fragile version on probation, as step 7 leaves it. */
 async function installed(): Promise<{ path: string; old: string }> {
   const path = await fragile();
-  const old = digestOf(await world.release({ version: "1.0.0" }));
-  const release = await world.release({ version: "1.0.0" });
-  linkSync(release, join(dirname(path), ".app.rustpatcher-previous"));
+  const previous = world.copy(
+    await releases.get({ version: "1.0.0" }),
+    dirname(path),
+    ".app.rustpatcher-previous",
+  );
+  const old = digestOf(previous);
   const found = withFile(path, (source) => verifyExecutable(source));
   writeFileSync(
     pendingPath(path),

@@ -27,6 +27,8 @@ export interface E2eRelease {
   readonly version: string;
   /** The app's own line; two releases with the same one differ in nothing but the region. */
   readonly build?: string;
+  /** In place of the app of e2e-app.ts. */
+  readonly source?: string;
   readonly settings?: Settings;
   readonly publishedS?: number;
 }
@@ -48,7 +50,8 @@ export class E2eReleases {
   /** The signed executable itself: not to be written to. */
   get(release: E2eRelease): Promise<string> {
     const { version, build = "one", settings = {}, publishedS = dateOf(version) } = release;
-    const key = JSON.stringify([version, build, settings, publishedS]);
+    const source = release.source ?? e2eApp(build);
+    const key = JSON.stringify([version, source, settings, publishedS]);
     const signed =
       this.#signed.get(key) ??
       compileFixture({
@@ -56,7 +59,7 @@ export class E2eReleases {
         name: `release-${this.#signed.size}`,
         version,
         seed: this.seed,
-        source: e2eApp(build),
+        source,
         settings,
         publishedS,
       });
