@@ -15,6 +15,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   publish: async () => (await import("./publish.ts")).publish,
   fetch: async () => (await import("./fetch.ts")).fetchNewest,
   dht: async () => (await import("./dht.ts")).dht,
+  key: async () => (await import("./key.ts")).key,
   complete: async () => (await import("./complete.ts")).complete,
 };
 

@@ -42,6 +42,7 @@ export function answer(words: readonly string[], table: CommandTable): void {
     mode: (offer) => offerAll(MODES, offer),
     target: (offer) => offerAll(TARGETS, offer),
     shell: (offer) => offerAll(SHELLS, offer),
+    action: (offer) => offerAll(["show", "encrypt"], offer),
   };
   for (const [name, { description, args }] of Object.entries(table)) {
     const known = line.command(name, description);

@@ -12,5 +12,6 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   ],
   fetch: ["rustpatcher fetch <public key> --app my-app"],
   dht: ["rustpatcher dht --host 127.0.0.1 --port 49737"],
+  key: ["rustpatcher key show ./owner_key", "rustpatcher key encrypt ./owner_key"],
   complete: ["rustpatcher complete bash >> ~/.bashrc"],
 };

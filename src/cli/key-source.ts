@@ -3,6 +3,7 @@ import type { SecretSeed } from "../core/brand.ts";
 import { parseSeedText, readKeyFile } from "../release/key-file.ts";
 import type { TextArgument } from "./command.ts";
 import { usage } from "./error.ts";
+import { askPassphrase } from "./passphrase.ts";
 
 export const DEFAULT_KEY_FILE = "./owner_key";
 const KEY_VARIABLE = "RUSTPATCHER_KEY";
@@ -24,7 +25,7 @@ export const KEY_ARGUMENTS: Readonly<Record<"key-file" | "key", TextArgument>> =
 /**
  * The owner key from where the command line says, else from the environment, else from ./owner_key.
  * @throws {CliError} USAGE when it is given in more than one way: they might differ
- * @throws {ReleaseError} KEY_MISSING, KEY_EXPOSED
+ * @throws {ReleaseError} KEY_MISSING, KEY_EXPOSED, KEY_PASSPHRASE, KEY_DAMAGED
  * @throws {CoreError} KEY_TEXT, KEY_WEAK
  */
 export function readOwnerKey(args: {
@@ -36,9 +37,11 @@ export function readOwnerKey(args: {
   if (args.key !== undefined) {
     if (file !== undefined) throw usage("give the owner key once: --key-file or --key");
     if (variable !== undefined) throw usage(`give the owner key once: --key or ${KEY_VARIABLE}`);
-    return parseSeedText(args.key);
+    return parseSeedText(args.key, askPassphrase);
   }
-  if (file === STDIN) return parseSeedText(readFileSync(0, "latin1"));
-  if (file !== undefined) return readKeyFile(file);
-  return variable === undefined ? readKeyFile(DEFAULT_KEY_FILE) : parseSeedText(variable);
+  if (file === STDIN) return parseSeedText(readFileSync(0, "latin1"), askPassphrase);
+  if (file !== undefined) return readKeyFile(file, askPassphrase);
+  return variable === undefined
+    ? readKeyFile(DEFAULT_KEY_FILE, askPassphrase)
+    : parseSeedText(variable, askPassphrase);
 }

@@ -5,6 +5,10 @@ export type ReleaseErrorCode =
   /** Others than the owner may read the key file. */
   | "KEY_EXPOSED"
   | "KEY_EXISTS"
+  /** The key is encrypted, and there is no passphrase or another one. */
+  | "KEY_PASSPHRASE"
+  /** Encrypted, and not in the form that we write. */
+  | "KEY_DAMAGED"
   /** Not the owner key that the region or the configuration names. */
   | "KEY_MISMATCH"
   /** The secret key stands in the executable that would be handed out. */

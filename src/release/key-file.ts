@@ -1,23 +1,52 @@
-/** Owner keys at rest: z-base-32 of the 32-byte ed25519 seed, as the Rust crate's `gen` writes it. */
+/**
+ * Owner keys at rest: z-base-32 of the 32-byte ed25519 seed, as the Rust crate's `gen` writes it, or encrypted under a
+ * passphrase.
+ */
 import { closeSync, fstatSync, fsyncSync, openSync } from "node:fs";
-import type { SecretSeed } from "../core/brand.ts";
+import type { PublicKey, SecretSeed } from "../core/brand.ts";
 import { toAscii, utf8 } from "../core/bytes.ts";
 import { checkPublicKey, keyText, parseSeed, publicKeyOf } from "../core/keys.ts";
 import { KEY_FILE_MAX_BYTES } from "../core/limits.ts";
 import { FsError, isErrno } from "../fs/error.ts";
 import { withFile } from "../fs/file-source.ts";
+import { replaceFile } from "../fs/replace-file.ts";
 import { writeAll } from "../fs/temporary-file.ts";
+import { decryptSeed, encryptSeed, isEncryptedKey } from "./encrypted-key.ts";
 import { ReleaseError } from "./error.ts";
 
 const OTHERS = 0o077;
 
+/** Where the passphrase of an encrypted key comes from; asked only when there is one. */
+export type AskPassphrase = () => string;
+
+const PASSPHRASE_VARIABLE = "RUSTPATCHER_PASSPHRASE";
+
+/** From the environment. @throws {ReleaseError} KEY_PASSPHRASE */
+export const passphraseFromEnvironment: AskPassphrase = () => {
+  const passphrase = process.env[PASSPHRASE_VARIABLE];
+  if (passphrase !== undefined && passphrase !== "") return passphrase;
+  throw new ReleaseError(
+    "KEY_PASSPHRASE",
+    `this owner key is encrypted: set ${PASSPHRASE_VARIABLE}, or run the command in a terminal`,
+    { blame: "usage" },
+  );
+};
+
 /**
  * The key in a file of its own. Never creates one: a signing key that appears by itself is a key nobody
  * has a copy of, and no installed app trusts it.
- * @throws {ReleaseError} KEY_MISSING, KEY_EXPOSED
+ * @throws {ReleaseError} KEY_MISSING, KEY_EXPOSED, KEY_PASSPHRASE, KEY_DAMAGED
  * @throws {CoreError} KEY_TEXT, KEY_WEAK
  */
-export function readKeyFile(path: string): SecretSeed {
+export function readKeyFile(path: string, ask?: AskPassphrase): SecretSeed {
+  return parseSeedText(readKeyText(path), ask);
+}
+
+/**
+ * What stands in the key file, without the line break that editors add.
+ * @throws {ReleaseError} KEY_MISSING, KEY_EXPOSED
+ */
+export function readKeyText(path: string): string {
   try {
     return withFile(path, (source, fd) => {
       // NTFS has no such bits; Node invents them.
@@ -29,7 +58,7 @@ export function readKeyFile(path: string): SecretSeed {
         );
       }
       const sizeBytes = Math.min(source.sizeBytes, KEY_FILE_MAX_BYTES);
-      return parseSeedText(toAscii(source.read(0, sizeBytes)));
+      return toAscii(source.read(0, sizeBytes)).trim();
     });
   } catch (error) {
     if (error instanceof FsError && isErrno(error.cause, "ENOENT")) {
@@ -45,12 +74,34 @@ export function readKeyFile(path: string): SecretSeed {
 
 /**
  * A key as text, with the line break that editors add.
+ * @throws {ReleaseError} KEY_PASSPHRASE, KEY_DAMAGED
  * @throws {CoreError} KEY_TEXT, KEY_WEAK
  */
-export function parseSeedText(text: string): SecretSeed {
-  const seed = parseSeed(text.trim());
+export function parseSeedText(
+  text: string,
+  ask: AskPassphrase = passphraseFromEnvironment,
+): SecretSeed {
+  const trimmed = text.trim();
+  const seed = isEncryptedKey(trimmed) ? decryptSeed(trimmed, ask()) : parseSeed(trimmed);
   checkPublicKey(publicKeyOf(seed));
   return seed;
+}
+
+/**
+ * Puts the key in the file under a passphrase, and reads it back before the file changes.
+ * @throws {ReleaseError} KEY_EXISTS when it is encrypted already
+ * @throws {FsError}
+ */
+export function encryptKeyFile(path: string, passphrase: string): PublicKey {
+  const text = readKeyText(path);
+  if (isEncryptedKey(text)) {
+    throw new ReleaseError("KEY_EXISTS", `${path} is encrypted already`, { blame: "usage", path });
+  }
+  const seed = parseSeedText(text);
+  const encrypted = encryptSeed(seed, passphrase);
+  const owner = publicKeyOf(decryptSeed(encrypted, passphrase));
+  replaceFile(path, (fd) => writeAll(fd, utf8(`${encrypted}\n`), 0));
+  return owner;
 }
 
 /**
