@@ -5,8 +5,10 @@
  */
 import { READ_CHUNK_MAX } from "./constants.ts";
 
-/** First slab of a stream; each further one doubles, so that streams that hardly talk stay small. */
-const SLAB_INITIAL = 4096;
+/** Smallest slab, bytes. The first of a turn fits what the turn before brought; each further one doubles. */
+const SLAB_MIN = 512;
+/** A turn that brings less than this ends its slab: streams that hardly talk hold no memory in between. */
+const BUSY_TURN_BYTES = 8192;
 
 export class ReadSlab {
   /** Bytes not read yet. */
@@ -14,7 +16,8 @@ export class ReadSlab {
   private slab: Buffer | null = null;
   private start = 0;
   private end = 0;
-  private size: number = SLAB_INITIAL;
+  private size: number = SLAB_MIN;
+  private turnBytes = 0;
   private full: Buffer[] = [];
 
   /** Appends `source` from `from` on; the bytes are copied. */
@@ -26,12 +29,17 @@ export class ReadSlab {
     source.copy(this.slab, this.end, from);
     this.end += length;
     this.bytes += length;
+    this.turnBytes += length;
   }
 
-  /** Next chunk, at most READ_CHUNK_MAX bytes unless one payload is longer. The caller owns it. */
+  /**
+   * Next chunk, at most READ_CHUNK_MAX bytes unless one payload is longer; undefined ends the turn. The caller
+   * owns it.
+   */
   read(): Buffer | undefined {
     const chunk = this.full.length > 0 ? this.full.shift() : this.cut();
-    if (chunk !== undefined) this.bytes -= chunk.length;
+    if (chunk === undefined) this.endTurn();
+    else this.bytes -= chunk.length;
     return chunk;
   }
 
@@ -39,6 +47,17 @@ export class ReadSlab {
     this.slab = null;
     this.full = [];
     this.bytes = 0;
+    this.start = 0;
+    this.end = 0;
+  }
+
+  private endTurn(): void {
+    const { turnBytes } = this;
+    if (turnBytes === 0) return;
+    this.turnBytes = 0;
+    this.size = Math.min(Math.max(2 ** Math.ceil(Math.log2(turnBytes)), SLAB_MIN), READ_CHUNK_MAX);
+    if (turnBytes >= BUSY_TURN_BYTES) return;
+    this.slab = null;
     this.start = 0;
     this.end = 0;
   }

@@ -42,3 +42,20 @@ test("a payload longer than any slab still comes out whole", () => {
   expect(slab.read()?.equals(long)).toBe(true);
   expect(slab.read()).toBeUndefined();
 });
+
+test("a stream that says a little now and then holds no memory in between, however long that goes on", () => {
+  const slabs = Array.from({ length: 1000 }, () => new ReadSlab());
+  const held = (): number => {
+    Bun.gc(true);
+    return process.memoryUsage().arrayBuffers;
+  };
+  const before = held();
+  for (let round = 0; round < 200; round++) {
+    for (const slab of slabs) {
+      slab.push(Buffer.from("keepalive, twenty b."), 0);
+      expect(slab.read()?.length).toBe(20);
+      expect(slab.read()).toBeUndefined();
+    }
+  }
+  expect(held() - before).toBeLessThan(slabs.length * 100);
+});
