@@ -19,6 +19,7 @@ import {
   authenticode,
   codesign,
   readSignature,
+  resealed,
   type CodesignOptions,
 } from "../helpers/code-signature.ts";
 import {
@@ -227,17 +228,61 @@ describe("codesign after sign", () => {
     expect(check(signed)).toBe("cms");
   });
 
-  test("the size of the last segment in memory is one that a signer would write", () => {
-    const content = Buffer.from(normalOf(MACHO));
-    const wide = codesign(content);
-    wide.writeBigUInt64LE(wide.readBigUInt64LE(104 + 32) + 16_384n, 104 + 32);
-    // With its first page hashed anew, so that only this one check is left.
-    const { offset } = readSignature(wide);
-    const directory = offset + 12 + 8 * 4;
-    const slot = directory + wide.readUInt32BE(directory + 16);
-    wide.set(new Bun.CryptoHasher("sha256").update(wide.subarray(0, 16_384)).digest(), slot);
-    expect(readSignature(wide).wrongPages).toEqual([]);
-    expect(() => check(wide)).toThrow("another size in memory");
+  /** With its pages hashed anew, so that only the one check is left that the test is about. */
+  function changed(edit: (file: Buffer) => void, file: Uint8Array = signed): Uint8Array {
+    const out = Buffer.from(file);
+    edit(out);
+    const sealed = resealed(out);
+    expect(readSignature(sealed).wrongPages).toEqual([]);
+    return sealed;
+  }
+
+  test.each([
+    [
+      "another size in memory",
+      (file) => file.writeUInt8(file.readUInt8(138) ^ 1, 138),
+      "in memory",
+    ],
+    ["a __LINKEDIT that ends elsewhere", (file) => file.writeUInt8(1, 104 + 55), "at the end"],
+    ["a segment in the signature", (file) => file.writeUInt32LE(4096, 32 + 48), "at the end"],
+    ["bytes behind the commands", (file) => file.writeUInt32LE(168, 20), "cut off"],
+    [
+      "a second signature command",
+      (file) => {
+        file.writeUInt32LE(4, 16);
+        file.writeUInt32LE(176, 20);
+        file.copy(file, 192, 176, 192);
+      },
+      "more than one",
+    ],
+  ] as readonly (readonly [string, (file: Buffer) => void, string])[])(
+    "is refused with %s",
+    (_what, edit, message) => {
+      expect(() => check(changed(edit))).toThrow(message);
+      expect(check(changed(() => undefined))).toBe("cms");
+    },
+  );
+
+  test("is refused when it does not begin at a multiple of 16, or ends before its pages do", () => {
+    const odd = codesign(concat(normalOf(MACHO), new Uint8Array(8)));
+    expect(() => check(odd)).toThrow("at the end");
+    const directory = readSignature(signed).offset + 12 + 8 * 4;
+    const short = Buffer.from(signed);
+    short.writeUInt32BE(short.readUInt32BE(directory + 32) - 16, directory + 32);
+    expect(() => check(short)).toThrow("does not cover all");
+  });
+
+  test("is refused with bytes between its blobs", () => {
+    const { offset } = readSignature(signed);
+    const at = offset + signed.readUInt32BE(offset + 12 + 8 * 3 + 4);
+    const gap = Buffer.concat([
+      signed.subarray(0, at),
+      Buffer.alloc(8, 1),
+      signed.subarray(at, -8),
+    ]);
+    gap.writeUInt32BE(gap.readUInt32BE(offset + 4) + 8, offset + 4);
+    gap.writeUInt32BE(at - offset + 8, offset + 12 + 8 * 3 + 4);
+    expect(() => check(gap)).toThrow("leave gaps");
   });
 
   test("never crashes on a mutated signature, and never stands for other bytes", () => {

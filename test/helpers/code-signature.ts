@@ -129,6 +129,19 @@ export function codesign(file: Uint8Array, options: CodesignOptions = {}): Buffe
   return Buffer.concat([content, head, ...blobs, Buffer.alloc(slackBytes)]);
 }
 
+/** A file of `codesign` whose content was changed, with every slot of a page made right again. */
+export function resealed(file: Uint8Array): Buffer {
+  const out = Buffer.from(file);
+  const { offset, pages, pageBytes, limit } = readSignature(out);
+  const directory = offset + out.readUInt32BE(offset + 16);
+  const slots = directory + out.readUInt32BE(directory + 16);
+  for (let page = 0; page < pages; page++) {
+    const bytes = out.subarray(page * pageBytes, Math.min(limit, (page + 1) * pageBytes));
+    out.set(sha256(bytes), slots + 32 * page);
+  }
+  return out;
+}
+
 function blob(magic: number, bytes: Buffer): Buffer {
   const head = Buffer.alloc(8);
   head.writeUInt32BE(magic, 0);

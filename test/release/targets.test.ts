@@ -240,6 +240,7 @@ test.each([
   ["another version", { format: 2, files: [{ file: "a" }] }],
   ["no files", { format: 1, files: [] }],
   ["a file elsewhere", { format: 1, files: [{ file: "../a" }] }],
+  ["a file below", { format: 1, files: [{ file: "out/a" }] }],
   ["a hidden file", { format: 1, files: [{ file: ".a" }] }],
   ["no name", { format: 1, files: [{}] }],
   ["too many files", { format: 1, files: Array.from({ length: 13 }, () => ({ file: "a" })) }],
