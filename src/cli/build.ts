@@ -5,6 +5,7 @@ import { command, type Command } from "./command.ts";
 import { usage } from "./error.ts";
 import { KEY_ARGUMENTS, readOwnerKey } from "./key-source.ts";
 import { columns, complain, JSON_ARGUMENT, report } from "./output.ts";
+import { showProgress } from "./progress.ts";
 import { RELEASE_ARGUMENTS, settingsFrom } from "./release-arguments.ts";
 
 export const build: Command = command({
@@ -34,6 +35,7 @@ export const build: Command = command({
       throw usage("a key is for signing: add --sign");
     }
     const targets = targetList(args.target);
+    const progress = showProgress("signing", args.json === true);
     const options: BuildOptions = {
       entry: args.entry,
       outfile: args.outfile,
@@ -47,9 +49,10 @@ export const build: Command = command({
       seed: args.sign === true ? readOwnerKey(args) : undefined,
       directory: process.cwd(),
       publishedS: Math.floor(systemClock.nowMs() / 1000),
+      onProgress: progress.update,
     };
     if (targets !== undefined) {
-      const result = await buildTargets(options, targets);
+      const result = await buildTargets(options, targets).finally(progress.end);
       for (const { path, signed } of result.built) {
         for (const warning of signed?.warnings ?? []) complain(`${path}: ${warning}`);
       }
@@ -57,7 +60,7 @@ export const build: Command = command({
       report(args.json === true, { path, ...release }, lines(result));
       return;
     }
-    const { path, target, version, signed } = await buildRelease(options);
+    const { path, target, version, signed } = await buildRelease(options).finally(progress.end);
     for (const warning of signed?.warnings ?? []) complain(warning);
     const state = signed === undefined ? "reserved" : "signed";
     report(args.json === true, { path, target, version, state }, [

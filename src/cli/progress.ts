@@ -13,9 +13,9 @@ const FRAMES_PER_SECOND = 8;
 
 export interface Progress {
   /** `note` stands behind the numbers. */
-  update(doneBytes: number, totalBytes: number, note?: string): void;
-  /** Takes the bar away; to be called whatever happened. */
-  end(): void;
+  readonly update: (doneBytes: number, totalBytes: number, note?: string) => void;
+  /** Takes the bar away; to be called whatever happened, more than once if need be. */
+  readonly end: () => void;
 }
 
 /** Shows how far `verb` (“fetching”) has come. */
@@ -53,6 +53,7 @@ function bar(verb: string, rate: Rate): Progress {
     },
     end() {
       if (isStarted) shown.stop();
+      isStarted = false;
     },
   };
 }
@@ -68,6 +69,27 @@ function lines(verb: string, rate: Rate, clock: Clock): Progress {
       say(`${verb} ${describe(speed, doneBytes, totalBytes, note)}`);
     },
     end: () => undefined,
+  };
+}
+
+export interface Status {
+  readonly update: (line: string) => void;
+  readonly end: () => void;
+}
+
+/**
+ * For work without an end: a line for each change, which on a terminal takes the place of the one before when
+ * there is but one thing to tell of.
+ */
+export function showStatus(isOne: boolean): Status {
+  if (isQuiet()) return { update: () => undefined, end: () => undefined };
+  if (!process.stderr.isTTY || !isOne) return { update: say, end: () => undefined };
+  return {
+    update: (line) => {
+      const width = Math.max(1, process.stderr.columns - 1);
+      process.stderr.write(`\r\u001B[2K${line.slice(0, width)}`);
+    },
+    end: () => void process.stderr.write("\n"),
   };
 }
 

@@ -3,6 +3,8 @@ import { isReleaseFile, readReleaseFile } from "../release/release-file.ts";
 import { publishExecutable, type PublishProgress } from "../release/publish.ts";
 import { command, type Command } from "./command.ts";
 import { usage } from "./error.ts";
+import { QUIET_ARGUMENT } from "./output.ts";
+import { Rate, showStatus } from "./progress.ts";
 import {
   amount,
   BOOTSTRAP_ARGUMENT,
@@ -28,14 +30,21 @@ export const publish: Command = command({
       valueHint: "number",
     },
     ...BOOTSTRAP_ARGUMENT,
+    ...QUIET_ARGUMENT,
     json: { type: "boolean", description: "Print one JSON document a line" },
   },
   async run({ args }) {
     const untilCopies = untilPeers(args["until-peers"]);
-    const line = args.json === true ? (now: PublishProgress) => JSON.stringify(now) : describe;
-    const onProgress = (now: PublishProgress): void => void process.stdout.write(`${line(now)}\n`);
-    const bootstrap = bootstrapText(args.bootstrap);
     const paths = isReleaseFile(args.binary) ? readReleaseFile(args.binary) : [args.binary];
+    const status = showStatus(paths.length === 1);
+    const rates = new Map<string, Rate>();
+    const onProgress = (now: PublishProgress): void => {
+      const rate = rates.get(now.target) ?? new Rate(systemClock);
+      rates.set(now.target, rate);
+      if (args.json === true) process.stdout.write(`${JSON.stringify(now)}\n`);
+      else status.update(describe(now, rate.at(now.servedBytes, now.servedBytes).bytesPerS));
+    };
+    const bootstrap = bootstrapText(args.bootstrap);
     await untilStopped(async (stopped) => {
       // The first that cannot be published ends them all.
       const failed = new AbortController();
@@ -56,7 +65,7 @@ export const publish: Command = command({
       );
       await Promise.allSettled(publishing);
       await Promise.all(publishing);
-    });
+    }).finally(args.json === true ? undefined : status.end);
   },
 });
 
@@ -67,6 +76,10 @@ function untilPeers(text: string | undefined): number | undefined {
   return count;
 }
 
-function describe({ version, target, copies, servedBytes, connections }: PublishProgress): string {
-  return `serving ${version} for ${target}: ${copies} ${copies === 1 ? "copy has" : "copies have"} it, ${amount(servedBytes)} sent, ${connections} connected`;
+function describe(
+  { version, target, copies, servedBytes, connections }: PublishProgress,
+  bytesPerS: number,
+): string {
+  const rate = bytesPerS > 0 ? ` (${amount(Math.round(bytesPerS))}/s)` : "";
+  return `serving ${version} for ${target}: ${copies} ${copies === 1 ? "copy has" : "copies have"} it, ${amount(servedBytes)} sent${rate}, ${connections} connected`;
 }

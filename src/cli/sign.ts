@@ -7,6 +7,7 @@ import { command, type Command } from "./command.ts";
 import { usage } from "./error.ts";
 import { KEY_ARGUMENTS, readOwnerKey } from "./key-source.ts";
 import { columns, complain, JSON_ARGUMENT, report } from "./output.ts";
+import { showProgress, type Progress } from "./progress.ts";
 import { RELEASE_ARGUMENTS, settingsFrom } from "./release-arguments.ts";
 
 export const sign: Command = command({
@@ -26,35 +27,40 @@ export const sign: Command = command({
     ...JSON_ARGUMENT,
   },
   run({ args }) {
+    const progress = showProgress("signing", args.json === true);
     const options: SignOptions = {
       seed: readOwnerKey(args),
       settings: settingsFrom(args),
       force: args.force === true,
       directory: process.cwd(),
       publishedS: Math.floor(systemClock.nowMs() / 1000),
+      onProgress: progress.update,
     };
-    if (isReleaseFile(args.binary)) {
-      signAll(args.binary, options, args.json === true);
-      return;
+    try {
+      if (isReleaseFile(args.binary)) signAll(args.binary, options, args.json === true, progress);
+      else signOne(args.binary, options, args.json === true, progress);
+    } finally {
+      progress.end();
     }
-    const { verified, warnings } = signExecutable(args.binary, options);
-    for (const warning of warnings) complain(warning);
-    const version = verified.core.version?.text ?? "";
-    const publicKey = keyText(verified.owner);
-    const target = verified.kind === "full" ? verified.extension.target : null;
-    report(
-      args.json === true,
-      { path: args.binary, kind: verified.kind, version, target, publicKey },
-      [
-        `${args.binary}: ${version}${target === null ? "" : ` for ${target}`}, signed by ${publicKey}`,
-      ],
-    );
   },
 });
 
-function signAll(path: string, options: SignOptions, isJson: boolean): void {
+function signOne(path: string, options: SignOptions, isJson: boolean, progress: Progress): void {
+  const { verified, warnings } = signExecutable(path, options);
+  progress.end();
+  for (const warning of warnings) complain(warning);
+  const version = verified.core.version?.text ?? "";
+  const publicKey = keyText(verified.owner);
+  const target = verified.kind === "full" ? verified.extension.target : null;
+  report(isJson, { path, kind: verified.kind, version, target, publicKey }, [
+    `${path}: ${version}${target === null ? "" : ` for ${target}`}, signed by ${publicKey}`,
+  ]);
+}
+
+function signAll(path: string, options: SignOptions, isJson: boolean, progress: Progress): void {
   if (options.settings?.target !== undefined) throw usage("each file has its own target already");
   const { release, warnings } = signRelease(path, options);
+  progress.end();
   for (const warning of warnings) complain(warning);
   const { version, publicKey, files } = release;
   report(isJson, { path, ...release }, [

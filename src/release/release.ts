@@ -20,7 +20,7 @@ import {
   versionOf,
   type Settings,
 } from "./settings.ts";
-import { signExecutable, type SignedExecutable } from "./sign.ts";
+import { signExecutable, type SignedExecutable, type SignOptions } from "./sign.ts";
 
 export interface BuildOptions {
   readonly entry: string;
@@ -37,6 +37,8 @@ export interface BuildOptions {
   /** Undefined: reserve only; the executable is signed later or elsewhere. */
   readonly seed?: SecretSeed | undefined;
   readonly publishedS: number;
+  /** @see SignOptions.onProgress; compiling comes before it, in one piece. */
+  readonly onProgress?: SignOptions["onProgress"];
 }
 
 export interface BuiltExecutable {
@@ -53,7 +55,7 @@ export interface BuiltExecutable {
  * @throws {ReleaseError} @throws {ExeError} @throws {CoreError} @throws {FsError}
  */
 export async function buildRelease(options: BuildOptions): Promise<BuiltExecutable> {
-  const { entry, seed, publishedS, minify = false, bytecode = false } = options;
+  const { entry, seed, publishedS, onProgress, minify = false, bytecode = false } = options;
   const project = findProject(dirname(resolve(entry)), options.directory);
   const settings = firstOf(options.settings, project?.settings);
   const signer = seed === undefined ? undefined : publicKeyOf(seed);
@@ -79,7 +81,8 @@ export async function buildRelease(options: BuildOptions): Promise<BuiltExecutab
     const draft = join(directory, basename(path));
     await compileApp({ entry, outfile: draft, target: requested, minify, bytecode });
     reserveExecutable(draft, extension, version);
-    const signed = seed === undefined ? undefined : signExecutable(draft, { seed, publishedS });
+    const signed =
+      seed === undefined ? undefined : signExecutable(draft, { seed, publishedS, onProgress });
     renameSync(draft, path);
     return { path, target: extension.target, version: version.text, signed };
   } finally {

@@ -26,7 +26,7 @@ import { verifyExecutable, type VerifiedExecutable } from "../exe/verify-executa
 import { ReleaseError } from "./error.ts";
 import { inNormalForm, refuseCoreOnlyMacos } from "./code-signature.ts";
 import { findProject } from "./project.ts";
-import { rewriteExecutable, type Draft } from "./rewrite.ts";
+import { rewriteExecutable, type Draft, type OnRead } from "./rewrite.ts";
 import { refuseSecretInside } from "./secret-scan.ts";
 import {
   firstOf,
@@ -49,7 +49,12 @@ export interface SignOptions {
   readonly force?: boolean;
   /** Date of the release. */
   readonly publishedS: number;
+  /** As if the file were gone through once. */
+  readonly onProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined;
 }
+
+/** How often signing reads the whole file, about: copy, marker, secret, chunks, core; and the check of all that. */
+const PASSES = 8;
 
 export interface SignedExecutable {
   readonly verified: VerifiedExecutable;
@@ -68,7 +73,12 @@ export interface SignedExecutable {
  */
 export function signExecutable(path: string, options: SignOptions): SignedExecutable {
   const owner = publicKeyOf(options.seed);
-  return rewriteExecutable(path, (draft) => {
+  let doneBytes = 0;
+  const onRead: OnRead = (sizeBytes, fileBytes) => {
+    doneBytes += sizeBytes;
+    options.onProgress?.(Math.min(fileBytes, Math.round(doneBytes / PASSES)), fileBytes);
+  };
+  const edit = (draft: Draft): SignedExecutable => {
     const found = findRegion(draft.source);
     refuseSecretInside(draft.source, options.seed);
     if (found.kind === "full") {
@@ -81,7 +91,8 @@ export function signExecutable(path: string, options: SignOptions): SignedExecut
       verified: verifyExecutable(draft.source, { owner }),
       warnings: warnings(draft.source),
     };
-  });
+  };
+  return rewriteExecutable(path, edit, onRead);
 }
 
 function signFull(

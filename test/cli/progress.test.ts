@@ -61,16 +61,36 @@ test("in a pipe it is plain lines on stdout", () => {
   expect(stdout.toString()).not.toContain("\u001B");
 });
 
-test("on a terminal it is a bar, which is gone in the end", async () => {
+/** What a terminal of 100 columns gets to see, with ESC for the escape character. */
+async function inTerminal(script: string): Promise<string> {
   let shown = "";
-  const child = Bun.spawn([process.execPath, "-e", WORK], {
+  const child = Bun.spawn([process.execPath, "-e", script], {
     env: { ...process.env, NO_COLOR: "1", TERM: "xterm" },
     terminal: { cols: 100, rows: 20, data: (_terminal, bytes) => (shown += bytes.toString()) },
     timeout: TIMEOUT_MS,
   });
   expect(await child.exited).toBe(0);
   child.terminal?.close();
+  return shown.replaceAll("\u001B", "ESC");
+}
+
+test("work without an end rewrites its one line, which never wraps", async () => {
+  const script = `
+    const { showStatus } = await import(${JSON.stringify(PROGRESS)});
+    const status = showStatus(true);
+    status.update("first");
+    status.update("second ".repeat(30));
+    status.end();
+  `;
+  const shown = await inTerminal(script);
+  expect(shown).toContain("first\rESC[2Ksecond");
+  const [, line = ""] = /ESC\[2K(second[^\r\n]*)/.exec(shown) ?? [];
+  expect(line).toHaveLength(99);
+});
+
+test("on a terminal it is a bar, which is gone in the end", async () => {
+  const shown = await inTerminal(WORK);
   expect(shown).toMatch(/fetching ━{24} [\d.]+ MB of 20\.0 MB, [\d.]+ MB\/s/);
   // The line is cleared before the next thing is written.
-  expect(shown.replaceAll("\u001B", "ESC")).toMatch(/ESC\[(0?J|[02]?K)[^━]*finished/);
+  expect(shown).toMatch(/ESC\[(0?J|[02]?K)[^━]*finished/);
 });
