@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-const LICENCE_FILE = /^(licen[cs]e|copying|notice)(\.(md|txt))?$/i;
+const LICENCE_FILE = /^(licen[cs]e|copying|notice)(-\w+)?(\.(md|txt))?$/i;
 
 export interface BundledPackage {
   readonly name: string;
@@ -44,7 +44,8 @@ function packageAt(directory: string): BundledPackage {
   const texts = files
     .filter((file) => LICENCE_FILE.test(file))
     .map((file) => readFileSync(join(directory, file), "utf8").trim());
-  const holder = typeof author === "string" ? author : (author?.name ?? `the authors of ${name}`);
+  const named = typeof author === "string" ? author : author?.name;
+  const holder = named === undefined || named === "" ? `the authors of ${name}` : named;
   const text = texts.length > 0 ? texts.join("\n\n") : standardText(licence, holder);
   if (text === undefined) throw new Error(`${name}@${version} has no licence text (${licence})`);
   return { name, version, licence, text };
