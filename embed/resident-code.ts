@@ -10,14 +10,21 @@ import type { Clock } from "../src/core/clock.ts";
 const LIBRARIES = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
 /** madvise(2) */
 const MADV_DONTNEED = 4;
-/** After the first look for peers: everything that only the start needs has run. */
-const SETTLED_MS = 10_000;
+/** After the first look for peers, when everything that only the start needs has run; and after the later ones. */
+const FIRST_MS = 10_000;
+const INTERVAL_MS = 60_000;
 /** "from-to r?xp offset device inode   path", then "Name:   value kB" lines, proc_pid_smaps(5). */
 const MAPPING = /^([0-9a-f]+)-([0-9a-f]+) r-[x-]p [0-9a-f]+ \S+ \d+ +(.*)$/;
 const CLEAN = /^Private_Dirty: +0 kB$/m;
 
-export function releaseCodeLater(clock: Clock): void {
-  if (process.platform === "linux") clock.after(SETTLED_MS, releaseCode);
+/** Now and then, for as long as this thread lives. */
+export function keepCodeReleased(clock: Clock): void {
+  if (process.platform !== "linux") return;
+  const release = (): void => {
+    releaseCode();
+    clock.after(INTERVAL_MS, release);
+  };
+  clock.after(FIRST_MS, release);
 }
 
 function releaseCode(): void {

@@ -21,7 +21,7 @@ import { Updater } from "../src/update/updater.ts";
 import { within } from "../src/update/within.ts";
 import { runtimeConfig } from "./config.ts";
 import { eventText } from "./event-text.ts";
-import { releaseCodeLater } from "./resident-code.ts";
+import { keepCodeReleased } from "./resident-code.ts";
 
 declare const self: Worker;
 
@@ -109,7 +109,7 @@ async function start(message: StartMessage): Promise<Running | undefined> {
   const previous = openPrevious(installation, owner);
   if (previous !== undefined) swarm.addBase(previous);
   updater.start();
-  releaseCodeLater(systemClock);
+  keepCodeReleased(systemClock);
   log("info", `running ${record.record.version.text}, serving ${installation.path}`);
   return { installation, swarm, updater, previous };
 }
