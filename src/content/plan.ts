@@ -12,8 +12,10 @@ export interface Piece {
   readonly count: number;
 }
 
-/** Old bytes on both sides of the place where a missing piece is expected. */
-const SLACK_BYTES = CHUNK_MAX_BYTES / 2;
+/** Old bytes on both sides of the place where a missing piece is expected, beside what it has drifted. */
+const SLACK_BYTES = 4 * 1024;
+/** More of them would cost more to describe than they can save. */
+const EXCESS_MAX_BYTES = 2 * CHUNK_MAX_BYTES;
 const NOT_HERE = -1;
 
 /** Chunks, ascending, as pieces of at most `maxBytes` (or one chunk). */
@@ -90,7 +92,7 @@ export class ChunkPlan {
     const drift = gap > 0 ? gap - (after.wantedEdge - before.wantedEdge) : 0;
     const start = Math.max(low, expected + Math.min(0, drift) - SLACK_BYTES);
     const end = Math.min(high, expected + sizeBytes + Math.max(0, drift) + SLACK_BYTES);
-    const size = Math.min(end - start, sizeBytes + 4 * SLACK_BYTES);
+    const size = Math.min(end - start, sizeBytes + EXCESS_MAX_BYTES);
     return size <= 0 ? undefined : { offset: start, sizeBytes: size };
   }
 

@@ -23,9 +23,9 @@ export const CHUNK_MAX_BYTES: number = 64 * KiB;
 export const CHUNKS_PER_RUN_MAX: number = 64;
 /**
  * Chunks that are asked for at once when the answer is a delta. The larger, the smaller all deltas together
- * (64 KiB: +15 %); the answer still has to fit one frame.
+ * (128 KiB: +4 %, 512 KiB: −1 %); the answer still has to fit one frame.
  */
-export const PIECE_MAX_BYTES: number = 512 * KiB;
+export const PIECE_MAX_BYTES: number = 256 * KiB;
 /** A swarm frame: one chunk as it is, and its envelope. */
 export const FRAME_MAX_BYTES: number = CHUNK_MAX_BYTES + 256;
 /** Hashes of a sketch: what a piece of 64 KiB is compared with is at most three times as large. */
