@@ -1,0 +1,160 @@
+/**
+ * What the updater costs an app: the same app compiled with and without `import "rustpatcher/auto"`, side by side
+ * on this machine, in a network of its own. `bun bench/guest/guest.ts`; two minutes. Ends with code 1 when a
+ * bound is not kept. Needs /proc.
+ *
+ * What is resident depends on how the file came into the page cache, so both are put on the disk and out of it
+ * the same way first.
+ */
+import { closeSync, fsyncSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { generateSeed } from "../../src/core/keys.ts";
+import { compileApp } from "../../src/release/compile.ts";
+import { signExecutable } from "../../src/release/sign.ts";
+import { createLoopbackDht } from "../../test/helpers/dht.ts";
+
+const STARTS = 50;
+const IDLE_MS = 75_000;
+const SAMPLE_MS = 5_000;
+/** The first seconds are not idle. */
+const SETTLE_MS = 15_000;
+const TICKS_PER_S = 100;
+const KIB_PER_MB = 1000 / 1.024;
+
+const APP = `if (process.argv[2] === "stay") setInterval(() => undefined, 60_000);\n`;
+
+interface Usage {
+  readonly residentMb: number;
+  readonly anonymousMb: number;
+  readonly cpuS: number;
+}
+
+interface Row {
+  readonly what: string;
+  readonly without: number;
+  readonly withUs: number;
+  readonly bound: number;
+  readonly unit: string;
+}
+
+const directory = mkdtempSync(join(tmpdir(), "rustpatcher-guest-"));
+const net = await createLoopbackDht(3);
+const env = {
+  PATH: "/bin",
+  RUSTPATCHER_LOG: "silent",
+  RUSTPATCHER_BOOTSTRAP: net.bootstrap.map(({ host, port }) => `${host}:${port}`).join(","),
+};
+try {
+  const bare = await compile("bare", APP);
+  const guest = await compile("guest", `import "rustpatcher/auto";\n${APP}`);
+  signExecutable(guest, {
+    seed: generateSeed(),
+    settings: { app: "guest", version: "1.0.0" },
+    publishedS: Math.floor(Date.now() / 1000),
+  });
+  for (const path of [bare, guest]) sync(path);
+  const rows = [...starts(bare, guest), ...(await idle(bare, guest))];
+  console.table(
+    rows.map(({ what, without, withUs, bound, unit }) => ({
+      measure: `${what}, ${unit}`,
+      without: round(without),
+      with: round(withUs),
+      added: round(withUs - without),
+      bound,
+    })),
+  );
+  if (rows.some(({ without, withUs, bound }) => withUs - without > bound)) process.exitCode = 1;
+} finally {
+  await net.destroy();
+  rmSync(directory, { recursive: true, force: true });
+}
+
+async function compile(name: string, source: string): Promise<string> {
+  const entry = join(directory, `${name}.ts`);
+  const outfile = join(directory, name);
+  await Bun.write(entry, source);
+  await compileApp({ entry, outfile, target: undefined, minify: false, bytecode: false });
+  return outfile;
+}
+
+function sync(path: string): void {
+  const fd = openSync(path, "r+");
+  fsyncSync(fd);
+  closeSync(fd);
+  // coreutils: drops the file from the page cache.
+  Bun.spawnSync(["dd", `of=${path}`, "oflag=nocache", "conv=notrunc,fdatasync", "count=0"]);
+}
+
+function starts(bare: string, guest: string): Row[] {
+  const times: Record<string, number[]> = { [bare]: [], [guest]: [] };
+  for (let nth = 0; nth < STARTS; nth++) {
+    // By turns, so that whatever else the machine does meets both.
+    for (const path of [bare, guest]) {
+      const startMs = performance.now();
+      Bun.spawnSync([path], { env, stdio: ["ignore", "ignore", "ignore"] });
+      times[path]?.push(performance.now() - startMs);
+    }
+  }
+  const [without = Number.NaN, withUs = Number.NaN] = [bare, guest].map((path) =>
+    median(times[path] ?? []),
+  );
+  return [row(`start to end, median of ${STARTS}`, without, withUs, 2, "ms")];
+}
+
+async function idle(bare: string, guest: string): Promise<Row[]> {
+  const children = [bare, guest].map((path) =>
+    Bun.spawn([path, "stay"], { env, stdio: ["ignore", "ignore", "ignore"] }),
+  );
+  try {
+    await Bun.sleep(SETTLE_MS);
+    const settled = children.map(({ pid }) => usageOf(pid));
+    const samples = [settled];
+    for (let ms = SETTLE_MS; ms < IDLE_MS; ms += SAMPLE_MS) {
+      await Bun.sleep(SAMPLE_MS);
+      samples.push(children.map(({ pid }) => usageOf(pid)));
+    }
+    const [a, b] = samples.at(-1) ?? [];
+    if (a === undefined || b === undefined) throw new Error("a child ended");
+    // The updater gives memory back now and then: one reading would say more about the moment.
+    const of = (index: number, field: keyof Usage): number[] =>
+      samples.map((sample) => sample[index]?.[field] ?? Number.NaN);
+    const percent = (now: Usage, then: Usage | undefined): number =>
+      ((now.cpuS - (then?.cpuS ?? 0)) / ((IDLE_MS - SETTLE_MS) / 1000)) * 100;
+    const resident = [of(0, "residentMb"), of(1, "residentMb")] as const;
+    const anonymous = [of(0, "anonymousMb"), of(1, "anonymousMb")] as const;
+    return [
+      row("resident, median", median(resident[0]), median(resident[1]), 25, "MB"),
+      row("resident, highest", Math.max(...resident[0]), Math.max(...resident[1]), 25, "MB"),
+      row("of it anonymous, median", median(anonymous[0]), median(anonymous[1]), 25, "MB"),
+      row("CPU while idle", percent(a, settled[0]), percent(b, settled[1]), 0.5, "% of a core"),
+    ];
+  } finally {
+    for (const child of children) child.kill("SIGKILL");
+    await Promise.all(children.map((child) => child.exited));
+  }
+}
+
+function row(what: string, without: number, withUs: number, bound: number, unit: string): Row {
+  return { what, without, withUs, bound, unit };
+}
+
+function usageOf(pid: number): Usage {
+  const status = readFileSync(`/proc/${pid}/status`, "latin1");
+  const megabytes = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)?.[1]) / KIB_PER_MB;
+  // proc_pid_stat(5): utime and stime are the 14th and 15th field; the 2nd is in parentheses.
+  const fields = readFileSync(`/proc/${pid}/stat`, "latin1")
+    .replace(/^.*\) /s, "")
+    .split(" ");
+  const cpuS = (Number(fields[11]) + Number(fields[12])) / TICKS_PER_S;
+  return { residentMb: megabytes("VmRSS"), anonymousMb: megabytes("RssAnon"), cpuS };
+}
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
+}
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100;
+}
