@@ -6,20 +6,30 @@
  *   page  = entry …
  *   entry = 00 ‖ first: varint ‖ count: varint                    runs of the getter's list, in a row
  *         | chunks: u8 1…64 ‖ for each: size − 1, u16 LE ‖ hash    a run
+ *         | 64 + chunks: u8 ‖ for each: 00 ‖ size − 1, u16 LE ‖ hash, or
+ *                                       1 + zigzag(chunk − the chunk named before − 1): varint
+ *
+ * The last form is for a provider that knows the getter's whole table: it names single chunks of it too.
  */
-import { CHUNK_MIN_BYTES, CHUNKS_PER_RUN_MAX, EXECUTABLE_MAX_BYTES } from "../core/limits.ts";
+import {
+  CHUNK_MIN_BYTES,
+  CHUNKS_PER_RUN_MAX,
+  EXECUTABLE_MAX_BYTES,
+  UINT_MAX,
+} from "../core/limits.ts";
 import { concat, u16le } from "../core/bytes.ts";
 import type { ContentRoot } from "../core/brand.ts";
 import { Reader } from "../core/reader.ts";
 import { ChunkTable } from "./table.ts";
 import { ContentError } from "./error.ts";
 import { HASH_BYTES } from "./merkle.ts";
-import { readVarint, VarintWriter } from "./varint.ts";
+import { readVarint, unzigzag, VarintWriter, zigzag } from "./varint.ts";
 
 /** Bytes that stand for one run in the getter's list. */
 export const SHORT_ID_BYTES: number = 4;
 
-const CHUNK_ENTRY_BYTES = 2 + HASH_BYTES;
+/** Before any chunk was named. */
+const NONE = -1;
 
 /** The getter's list: 4 bytes for each run. */
 export function shortIdsOf(table: ChunkTable): Uint8Array {
@@ -30,6 +40,9 @@ export function shortIdsOf(table: ChunkTable): Uint8Array {
   return ids;
 }
 
+/** What the provider knows of the getter: the list it was sent, or all. */
+export type Known = Uint8Array | ChunkTable;
+
 /**
  * The provider's part: runs from `firstRun` on, as many as go into `maxBytes`, and at least one.
  * @throws {RangeError} when there is no such run.
@@ -37,9 +50,11 @@ export function shortIdsOf(table: ChunkTable): Uint8Array {
 export function encodePage(
   table: ChunkTable,
   firstRun: number,
-  shortIds: Uint8Array,
+  known: Known,
   maxBytes: number,
 ): Uint8Array {
+  const shortIds = known instanceof ChunkTable ? shortIdsOf(known) : known;
+  const spell = known instanceof ChunkTable ? new Naming(table, known) : new Spelling(table);
   const listed = new Map<number, number>();
   const idAt = (index: number): number => idOf(shortIds, index);
   for (let i = shortIds.length / SHORT_ID_BYTES - 1; i >= 0; i--) listed.set(idAt(i), i);
@@ -49,7 +64,7 @@ export function encodePage(
     const first = listed.get(idOf(table.runHashOf(run), 0));
     let part: Uint8Array;
     let count = 1;
-    if (first === undefined) part = spelledOut(table, run);
+    if (first === undefined) part = spell.run(run);
     else {
       while (
         run + count < table.runCount &&
@@ -77,6 +92,8 @@ export class OutlineReader {
   readonly #sizes: number[] = [];
   #runs = 0;
   #sizeBytes = 0;
+  /** The local chunk that was named last on this page. */
+  #named = NONE;
 
   /** `local` is the table whose runs were listed to the provider. */
   constructor(lengthBytes: number, local: ChunkTable | undefined) {
@@ -100,15 +117,17 @@ export class OutlineReader {
   add(page: Uint8Array): void {
     const reader = new Reader(page);
     if (page.length === 0) throw invalid("an empty page of the chunk table");
+    this.#named = NONE;
     while (reader.remaining > 0) {
-      const count = reader.u8();
-      if (count > CHUNKS_PER_RUN_MAX) throw invalid("a run of too many chunks");
-      if (count === 0) this.#addReference(reader);
+      const kind = reader.u8();
+      if (kind > 2 * CHUNKS_PER_RUN_MAX) throw invalid("a run of too many chunks");
+      if (kind === 0) this.#addReference(reader);
       else {
         this.#runs++;
+        const isNaming = kind > CHUNKS_PER_RUN_MAX;
+        const count = isNaming ? kind - CHUNKS_PER_RUN_MAX : kind;
         for (let i = 0; i < count; i++) {
-          const size = reader.u16le() + 1;
-          this.#addChunk(reader.bytes(HASH_BYTES).slice(), size);
+          if (!isNaming || !this.#addNamed(reader)) this.#addSpelled(reader);
         }
       }
     }
@@ -118,6 +137,25 @@ export class OutlineReader {
   finish(root: ContentRoot): ChunkTable {
     const draft = { lengthBytes: this.#lengthBytes, hashes: this.#hashes, sizes: this.#sizes };
     return ChunkTable.verified(draft, root);
+  }
+
+  #addSpelled(reader: Reader): void {
+    const size = reader.u16le() + 1;
+    this.#addChunk(reader.bytes(HASH_BYTES).slice(), size);
+  }
+
+  /** False when the chunk follows, spelled out. */
+  #addNamed(reader: Reader): boolean {
+    const local = this.#local;
+    const name = readVarint(reader, UINT_MAX);
+    if (name === 0) return false;
+    const index = this.#named + 1 + unzigzag(name - 1);
+    if (local === undefined || index < 0 || index >= local.count) {
+      throw invalid("a reference to no chunk");
+    }
+    this.#named = index;
+    this.#addChunk(local.hashOf(index), local.rangeOf(index).sizeBytes);
+    return true;
   }
 
   #addReference(reader: Reader): void {
@@ -149,16 +187,53 @@ export class OutlineReader {
   }
 }
 
-function spelledOut(table: ChunkTable, run: number): Uint8Array {
-  const { first, count } = table.chunksOfRun(run);
-  const out = new Uint8Array(1 + count * CHUNK_ENTRY_BYTES);
-  out[0] = count;
-  for (let i = 0; i < count; i++) {
-    const at = 1 + i * CHUNK_ENTRY_BYTES;
-    out.set(u16le(table.rangeOf(first + i).sizeBytes - 1), at);
-    out.set(table.hashOf(first + i), at + 2);
+function spelled(table: ChunkTable, index: number): Uint8Array {
+  return concat(u16le(table.rangeOf(index).sizeBytes - 1), table.hashOf(index));
+}
+
+/** Runs for a getter of whose chunks nothing is known. */
+class Spelling {
+  readonly #table: ChunkTable;
+
+  constructor(table: ChunkTable) {
+    this.#table = table;
   }
-  return out;
+
+  run(run: number): Uint8Array {
+    const { first, count } = this.#table.chunksOfRun(run);
+    const chunks = Array.from({ length: count }, (_, i) => spelled(this.#table, first + i));
+    return concat(Uint8Array.of(count), ...chunks);
+  }
+}
+
+/** Runs for a getter whose chunks are all known. */
+class Naming {
+  readonly #table: ChunkTable;
+  readonly #known: ChunkTable;
+  #named = NONE;
+
+  constructor(table: ChunkTable, known: ChunkTable) {
+    this.#table = table;
+    this.#known = known;
+  }
+
+  run(run: number): Uint8Array {
+    const { first, count } = this.#table.chunksOfRun(run);
+    const parts: Uint8Array[] = [Uint8Array.of(CHUNKS_PER_RUN_MAX + count)];
+    for (let index = first; index < first + count; index++) {
+      const known = this.#known.find(this.#table.hashOf(index));
+      const name = new VarintWriter();
+      if (known === undefined) {
+        name.push(0);
+        parts.push(name.bytes, spelled(this.#table, index));
+        continue;
+      }
+      name.push(1 + zigzag(known - this.#named - 1));
+      parts.push(name.bytes);
+      this.#named = known;
+    }
+    return concat(...parts);
+  }
 }
 
 function reference(first: number, count: number): Uint8Array {

@@ -10,7 +10,7 @@ import {
 } from "../core/limits.ts";
 import type { VerifiedRecord } from "../core/release-record.ts";
 import type { ByteSource } from "../core/source.ts";
-import { encodePage, shortIdsOf } from "../content/outline.ts";
+import { encodePage } from "../content/outline.ts";
 import { encodePiece } from "../content/piece.ts";
 import { encodeAgainstSketch } from "../content/sketch.ts";
 import type { ChunkTable } from "../content/table.ts";
@@ -92,7 +92,7 @@ export class Holdings {
     if (base === undefined) return encodePage(table, first, listed, TABLE_PAGE_MAX_BYTES);
     const old = await this.#bases.table(base);
     if (old === undefined) return new Uint8Array(0);
-    return encodePage(table, first, shortIdsOf(old), TABLE_PAGE_MAX_BYTES);
+    return encodePage(table, first, old, TABLE_PAGE_MAX_BYTES);
   }
 
   async #piece(

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { encodePage, OutlineReader, shortIdsOf } from "../../src/content/outline.ts";
+import { encodePage, OutlineReader, shortIdsOf, type Known } from "../../src/content/outline.ts";
 import { ChunkTable } from "../../src/content/table.ts";
 import { concat, toHex, u16le } from "../../src/core/bytes.ts";
 import { memorySource } from "../../src/core/source.ts";
@@ -24,7 +24,7 @@ interface Transfer {
 function transfer(
   wanted: ChunkTable,
   local: ChunkTable | undefined,
-  listed = local === undefined ? NOTHING : shortIdsOf(local),
+  listed: Known = local === undefined ? NOTHING : shortIdsOf(local),
   maxBytes = PAGE_BYTES,
 ): Transfer {
   const reader = new OutlineReader(wanted.lengthBytes, local);
@@ -54,6 +54,15 @@ test("what the getter has is named: the rest is a few hundred bytes for each cha
   expect(transfer(oldTable, oldTable).sizeBytes).toBeLessThan(8);
 });
 
+test("to a provider that knows all of it, single chunks have names as well", () => {
+  for (const maxBytes of [1, 100, PAGE_BYTES]) {
+    const { table, sizeBytes } = transfer(nextTable, oldTable, oldTable, maxBytes);
+    expect(toHex(table.root)).toBe(toHex(nextTable.root));
+    // The one or two changed chunks, and a byte or two for each other chunk of their run.
+    expect(sizeBytes).toBeLessThan(200);
+  }
+});
+
 test("from any old version, for arbitrary edits", () => {
   const edit: fc.Arbitrary<Edit> = fc.record({
     at: fc.double({ min: 0, max: 1, noNaN: true }),
@@ -64,6 +73,7 @@ test("from any old version, for arbitrary edits", () => {
     fc.property(fc.array(edit, { maxLength: 4 }), (edits) => {
       const wanted = tableOf(concat(edited(old.subarray(0, 1_500_000), edits), Uint8Array.of(1)));
       expect(toHex(transfer(wanted, oldTable).table.root)).toBe(toHex(wanted.root));
+      expect(toHex(transfer(wanted, oldTable, oldTable).table.root)).toBe(toHex(wanted.root));
     }),
     { numRuns: 20 },
   );
@@ -107,6 +117,13 @@ describe("a page is refused", () => {
     refuses(Uint8Array.of(0, oldTable.runCount - 1, 2));
     refuses(Uint8Array.of(0, 0xff, 0xff, 0xff, 0xff, 0x7f, 1));
     expect(() => new OutlineReader(1_000, undefined).add(Uint8Array.of(0, 0, 1))).toThrow(refused);
+    // Names of chunks: 1 + zigzag(chunk − the one before − 1); 66 is a run of two.
+    refuses(Uint8Array.of(66, 1));
+    refuses(Uint8Array.of(66, 2, 1));
+    refuses(Uint8Array.of(66, 1, 2, 1));
+    refuses(Uint8Array.of(65, 0xff, 0xff, 0xff, 0xff, 0x0f));
+    expect(() => new OutlineReader(1e6, undefined).add(Uint8Array.of(65, 1))).toThrow(refused);
+    new OutlineReader(oldTable.lengthBytes, oldTable).add(Uint8Array.of(66, 1, 1));
     // Control: the last of our runs, which is there.
     new OutlineReader(oldTable.lengthBytes, oldTable).add(
       Uint8Array.of(0, oldTable.runCount - 1, 1),
@@ -129,7 +146,9 @@ describe("a page is refused", () => {
   });
 
   test("that has a run of more chunks than there can be", () => {
-    refuses(run(...Array<number>(65).fill(20_000)));
+    const chunks = run(...Array<number>(64).fill(20_000)).subarray(1);
+    refuses(concat(Uint8Array.of(129), chunks, chunks));
+    refuses(Uint8Array.of(255));
     new OutlineReader(64 * 20_000, undefined).add(run(...Array<number>(64).fill(20_000)));
   });
 });
