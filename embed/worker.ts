@@ -14,6 +14,7 @@ import { Swarm } from "../src/swarm/swarm.ts";
 import { DurableState } from "../src/update/durable-state.ts";
 import type { ErrorInfo } from "../src/update/events.ts";
 import { Installation } from "../src/update/installation.ts";
+import { OlderVersions } from "../src/update/older-versions.ts";
 import { openPrevious, type PreviousVersion } from "../src/update/previous.ts";
 import { rehearse } from "../src/update/rehearse.ts";
 import { TrustedState } from "../src/update/trusted-state.ts";
@@ -30,9 +31,12 @@ interface Running {
   readonly swarm: Swarm;
   readonly updater: Updater;
   readonly previous: PreviousVersion | undefined;
+  readonly older: OlderVersions;
 }
 
 const LEAVE_TIMEOUT_MS = 3_000;
+/** A second of work, once for each version: the start is not the time for it. */
+const ADD_OLDER_AFTER_MS = 30_000;
 
 let running: Promise<Running | undefined> | undefined;
 
@@ -105,13 +109,21 @@ async function start(message: StartMessage): Promise<Running | undefined> {
     restart: () => void leave(swarm).then(() => tell({ type: "restart" })),
   });
   noticed = (newer) => updater.noticed(newer);
-  swarm.serve({ record, region, table, stream: canonicalStream(installation.source, offset) });
+  const content = { table, stream: canonicalStream(installation.source, offset) };
+  swarm.serve({ record, region, ...content });
   const previous = openPrevious(installation, owner);
   if (previous !== undefined) swarm.addBase(previous);
+  const older = new OlderVersions(installation);
+  for (const base of older.over(content)) swarm.addBase(base);
+  systemClock.after(ADD_OLDER_AFTER_MS, () => void addOlder());
+  const addOlder = async (): Promise<void> => {
+    if (previous === undefined) return;
+    for (const base of await older.add(previous, content)) swarm.addBase(base);
+  };
   updater.start();
   keepCodeReleased(systemClock);
   log("info", `running ${record.record.version.text}, serving ${installation.path}`);
-  return { installation, swarm, updater, previous };
+  return { installation, swarm, updater, previous, older };
 }
 
 function inspect(execPath: string): void {
@@ -148,6 +160,7 @@ async function stop(): Promise<void> {
   await parts?.updater.stop();
   if (parts !== undefined) await leave(parts.swarm);
   parts?.previous?.close();
+  parts?.older.close();
   parts?.installation.close();
   tell({ type: "stopped" });
 }

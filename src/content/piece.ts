@@ -40,6 +40,10 @@ export function encodePiece(piece: Uint8Array, delta?: Uint8Array): Uint8Array {
   return concat(Uint8Array.of(best[0]), best[1]);
 }
 
+export function isTooLarge(coded: Uint8Array): boolean {
+  return coded[0] === TOO_LARGE;
+}
+
 /**
  * The bytes, of which only the number is certain, or undefined when they must be asked for in smaller
  * pieces. May share memory with `coded`. `old` is what the getter named.

@@ -130,6 +130,19 @@ export class ChunkTable {
     return { offset, sizeBytes: (this.#offsets[index + count] ?? 0) - offset };
   }
 
+  /** The chunk that the byte at `offset` is in. @throws {RangeError} when there is no such byte. */
+  indexAt(offset: number): number {
+    check(offset, this.lengthBytes);
+    let low = 0;
+    let high = this.count - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if ((this.#offsets[middle] ?? 0) <= offset) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
   /** The chunks of a run. @throws {RangeError} when there is no such run. */
   chunksOfRun(run: number): { readonly first: number; readonly count: number } {
     check(run, this.runCount);

@@ -33,7 +33,9 @@ export const SKETCH_MAX_BYTES: number = 4 * KiB;
 /** Short names of runs: more than the runs of the largest executable. */
 export const LISTED_MAX_BYTES: number = 48 * KiB;
 /** Content roots that a provider names in its welcome. */
-export const ROOTS_MAX: number = 8;
+export const ROOTS_MAX: number = 16;
+/** Older versions beside the executable: a Bun upgrade takes 5 MB, a one-line change 1 kB. */
+export const OLDER_VERSIONS_MAX_BYTES: number = 16 * MiB;
 /** Deltas kept for the next one who needs them: all those of one Bun upgrade, and some. */
 export const DELTA_CACHE_MAX_BYTES: number = 8 * MiB;
 /** A frame from somebody who has not authenticated: the hello has 121 bytes. */

@@ -6,6 +6,7 @@ import type { ContentRoot } from "../core/brand.ts";
 import { equal, toHex } from "../core/bytes.ts";
 import type { Clock } from "../core/clock.ts";
 import type { ByteSource } from "../core/source.ts";
+import { inTurns } from "../core/turns.ts";
 import { DeltaIndex } from "../content/delta-index.ts";
 import { ChunkTable } from "../content/table.ts";
 
@@ -64,7 +65,7 @@ export class Bases {
     const base = this.#byRoot.get(toHex(root));
     if (base === undefined) return undefined;
     if (this.#indexed === undefined || !equal(this.#indexed.root, root)) {
-      this.#indexed = { root, index: inTurns(DeltaIndex.inSlices(base.stream)) };
+      this.#indexed = { root, index: readable(DeltaIndex.inSlices(base.stream)) };
     }
     this.#cancelDrop?.();
     this.#cancelDrop = this.#clock.after(INDEX_IDLE_MS, () => (this.#indexed = undefined));
@@ -77,21 +78,16 @@ export class Bases {
   }
 
   async #compute(base: Base): Promise<ChunkTable | undefined> {
-    const table = await inTurns(ChunkTable.inSlices(base.stream));
+    const table = await readable(ChunkTable.inSlices(base.stream));
     if (table !== undefined && equal(table.root, base.root)) return table;
     this.#byRoot.delete(toHex(base.root));
     return undefined;
   }
 }
 
-/** Runs to the end, a slice a turn of the event loop; undefined when the file cannot be read. */
-async function inTurns<T>(steps: Generator<void, T>): Promise<T | undefined> {
+async function readable<T>(steps: Generator<void, T>): Promise<T | undefined> {
   try {
-    for (;;) {
-      const step = steps.next();
-      if (step.done === true) return step.value;
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+    return await inTurns(steps);
   } catch {
     // A disk that fails, or a file cut short: what we cannot read we do not have.
     return undefined;

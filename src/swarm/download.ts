@@ -6,10 +6,11 @@ import type { Clock } from "../core/clock.ts";
 import { toHex } from "../core/bytes.ts";
 import { PIECE_MAX_BYTES, REQUESTS_IN_FLIGHT_MAX } from "../core/limits.ts";
 import type { VerifiedRecord } from "../core/release-record.ts";
+import type { Content } from "../content/content.ts";
 import { piecesOf, type Piece } from "../content/plan.ts";
 import type { ChunkTable } from "../content/table.ts";
 import { SwarmError } from "./error.ts";
-import { requestManifest, type LocalContent, type Manifest } from "./manifest.ts";
+import { requestManifest, type Manifest } from "./manifest.ts";
 import type { Peers } from "./peers.ts";
 import { PiecePool, type Ask } from "./piece-pool.ts";
 import { Reuse, type OldContent } from "./reuse.ts";
@@ -32,7 +33,7 @@ export interface FetchOptions {
   /** Throws when a region, as a provider sent it, is not the one of this record. */
   readonly checkRegion: (region: Uint8Array) => void;
   /** What is installed: named instead of fetched, and the old side of differences. */
-  readonly local?: LocalContent | undefined;
+  readonly local?: Content | undefined;
   /** Which chunks to fetch, ascending, once the table is known. */
   readonly missing: (table: ChunkTable) => readonly number[];
   /** Takes one verified chunk, in any order; the bytes are valid until it settles. When it fails, the fetch does. */

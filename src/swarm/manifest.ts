@@ -1,5 +1,5 @@
-import type { ByteSource } from "../core/source.ts";
 import type { ReleaseRecord, VerifiedRecord } from "../core/release-record.ts";
+import type { Content } from "../content/content.ts";
 import { ContentError } from "../content/error.ts";
 import { OutlineReader, shortIdsOf } from "../content/outline.ts";
 import { decodePiece } from "../content/piece.ts";
@@ -15,13 +15,6 @@ export interface Manifest {
   readonly table: ChunkTable;
 }
 
-/** The installed executable, as a source of what need not be fetched. */
-export interface LocalContent {
-  readonly table: ChunkTable;
-  /** The canonical stream. */
-  readonly stream: ByteSource;
-}
-
 const NOTHING = new Uint8Array(0);
 
 /**
@@ -34,7 +27,7 @@ export async function requestManifest(
   provider: RemoteProvider,
   { record }: VerifiedRecord,
   checkRegion: (region: Uint8Array) => void,
-  local: LocalContent | undefined,
+  local: Content | undefined,
 ): Promise<Manifest> {
   const [region, table] = await Promise.all([
     requestRegion(provider, record, checkRegion),

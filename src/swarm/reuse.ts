@@ -6,12 +6,12 @@ import type { ContentRoot } from "../core/brand.ts";
 import { equal } from "../core/bytes.ts";
 import { CHUNK_MAX_BYTES, PIECE_MAX_BYTES } from "../core/limits.ts";
 import { memorySource, type ByteSource } from "../core/source.ts";
+import type { Content } from "../content/content.ts";
 import { decodePiece } from "../content/piece.ts";
 import { ChunkPlan, type Piece } from "../content/plan.ts";
 import { sketchOf } from "../content/sketch.ts";
 import { ChunkTable } from "../content/table.ts";
 import { SwarmError } from "./error.ts";
-import type { LocalContent } from "./manifest.ts";
 import type { RemoteProvider } from "./remote-provider.ts";
 
 /** What was named in a request. */
@@ -31,14 +31,14 @@ export class Reuse {
   readonly #table: ChunkTable;
   readonly #plan: ChunkPlan;
   readonly #isSketching: boolean;
-  #local: LocalContent | undefined;
+  #local: Content | undefined;
   #isIntact: boolean | undefined;
   /** First chunks of pieces whose sketch led nowhere: to be asked for as they are. */
   readonly #plain = new Set<number>();
   /** Whom a sketch has led nowhere with. It happens to an honest one, but not twice. */
   readonly #excused = new WeakSet<Who>();
 
-  constructor(table: ChunkTable, local: LocalContent | undefined, missingBytes: number) {
+  constructor(table: ChunkTable, local: Content | undefined, missingBytes: number) {
     this.#table = table;
     this.#local = local;
     this.#plan = new ChunkPlan(table, local?.table);

@@ -116,6 +116,11 @@ export class Installation {
     return pendingPath(this.path);
   }
 
+  /** Older versions, as differences; see older-versions.ts. */
+  get olderPath(): string {
+    return this.#beside("older");
+  }
+
   /** What our temporary files are named after; see temporary-file.ts. */
   get temporaryBase(): string {
     return join(this.directory, `${basename(this.path)}.update`);

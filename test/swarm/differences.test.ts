@@ -3,6 +3,7 @@
  * sketch of the old bytes elsewhere; and what becomes of those who lie with either.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { Content } from "../../src/content/content.ts";
 import { encodePiece } from "../../src/content/piece.ts";
 import { ChunkPlan } from "../../src/content/plan.ts";
 import { DeltaIndex } from "../../src/content/delta-index.ts";
@@ -12,7 +13,6 @@ import { memorySource, type ByteSource } from "../../src/core/source.ts";
 import { DeltaCache } from "../../src/swarm/delta-cache.ts";
 import type { FetchProgress } from "../../src/swarm/download.ts";
 import { Holdings } from "../../src/swarm/holdings.ts";
-import type { LocalContent } from "../../src/swarm/manifest.ts";
 import type { ProviderMessage, Request } from "../../src/swarm/messages.ts";
 import { loadHyperDHT } from "../../src/swarm/node.ts";
 import { evilProvider, type Behaviour, type EvilProvider } from "../attacks/evil-provider.ts";
@@ -53,7 +53,7 @@ interface Outcome {
 
 /** What a copy of `old` does, whose file has `bytes`. */
 async function update(getter: TestGetter, wanted = next, bytes = old.bytes): Promise<Outcome> {
-  const local: LocalContent = { table: old.table, stream: memorySource(bytes) };
+  const local: Content = { table: old.table, stream: memorySource(bytes) };
   const stream = new Uint8Array(wanted.bytes.length);
   let progress: FetchProgress | undefined;
   let code: string | undefined;
