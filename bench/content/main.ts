@@ -124,7 +124,8 @@ try {
     empty,
     last,
   );
-  // Nobody has what the getter runs any more: providers keep the version before.
+  // Nobody has what the getter runs as a file any more: a provider that has gone through all versions has
+  // kept the differences.
   const direct = await transfer({
     owner,
     next: last.path,
@@ -136,13 +137,23 @@ try {
     next: last.path,
     old: first.path,
     predecessor: beforeLast.path,
+    older: versions
+      .slice(0, -2)
+      .reverse()
+      .map(({ path }) => path),
+  });
+  const behindAlone = await transfer({
+    owner,
+    next: last.path,
+    old: first.path,
+    predecessor: beforeLast.path,
   });
   add(
     "ten versions behind",
     `2 x ${text(direct.wireBytes)}`,
     verdict(behind.wireBytes, 2 * direct.wireBytes),
-    direct,
     behind,
+    behindAlone,
     empty,
     last,
   );

@@ -5,12 +5,17 @@
 import { closeSync } from "node:fs";
 import type { PublicKey } from "../../src/core/brand.ts";
 import { systemClock } from "../../src/core/clock.ts";
+import { concat } from "../../src/core/bytes.ts";
+import { OLDER_VERSIONS_MAX_BYTES } from "../../src/core/limits.ts";
+import { Archive, archiveInSlices } from "../../src/content/archive.ts";
+import type { Content } from "../../src/content/content.ts";
 import { ChunkPlan } from "../../src/content/plan.ts";
 import { ChunkTable } from "../../src/content/table.ts";
 import { canonicalStream } from "../../src/exe/canonical.ts";
 import { checkRegion } from "../../src/exe/check-region.ts";
 import { verifyExecutable, type VerifiedFull } from "../../src/exe/verify-executable.ts";
-import type { ByteSource } from "../../src/core/source.ts";
+import type { Base } from "../../src/swarm/bases.ts";
+import { memorySource, type ByteSource } from "../../src/core/source.ts";
 import { fileSource, openFile } from "../../src/fs/file-source.ts";
 import { Dialer } from "../../src/swarm/dialer.ts";
 import { fetchRelease } from "../../src/swarm/getter.ts";
@@ -43,6 +48,8 @@ export interface TransferOptions {
   readonly old: string | undefined;
   /** What the provider keeps beside `next`. */
   readonly predecessor: string | undefined;
+  /** And before that, the newest first: as differences, as a copy does that has gone through all of them. */
+  readonly older?: readonly string[];
 }
 
 export interface TransferResult {
@@ -51,6 +58,33 @@ export interface TransferResult {
   readonly cpuSeconds: number;
   /** Of both ends together, over what the process had before. */
   readonly memoryBytes: number;
+}
+
+/** All but the first, each as the differences to the one before it. */
+function archived([newest, ...rest]: readonly (Opened | undefined)[]): Base[] {
+  const contents = [newest, ...rest].flatMap((file) =>
+    file === undefined ? [] : [{ table: file.executable.table, stream: file.stream }],
+  );
+  const archives = contents.slice(1).flatMap((old, i) => {
+    const after = contents[i];
+    return after === undefined ? [] : [archiveOf(old, after)];
+  });
+  const [first] = contents;
+  if (first === undefined || archives.length < 2) return [];
+  let content = (): Content => first;
+  return Archive.list(memorySource(concat(...archives))).map((archive) => {
+    const lazy = archive.over(content);
+    content = lazy.content;
+    return { root: archive.root, stream: lazy.stream };
+  });
+}
+
+function archiveOf(old: Content, next: Content): Uint8Array {
+  const steps = archiveInSlices(old, next, OLDER_VERSIONS_MAX_BYTES);
+  let step = steps.next();
+  while (step.done !== true) step = steps.next();
+  if (step.value === undefined) throw new Error("too large to be kept");
+  return step.value;
 }
 
 interface Counted {
@@ -76,6 +110,8 @@ export async function transfer(options: TransferOptions): Promise<TransferResult
   if (kept !== undefined) {
     holdings.addBase({ root: kept.executable.table.root, stream: kept.stream });
   }
+  const older = (options.older ?? []).map(open);
+  for (const base of archived([next, kept, ...older])) holdings.addBase(base);
   const newest = newestOf();
   newest.offer(record);
   const provider = new Provider({ scope, clock, peers: peersOf(providerNode), newest, holdings });
@@ -123,6 +159,6 @@ export async function transfer(options: TransferOptions): Promise<TransferResult
   holdings.destroy();
   await provider.destroy();
   await net.destroy();
-  for (const file of [next, old, kept]) file?.close();
+  for (const file of [next, old, kept, ...older]) file?.close();
   return { wireBytes, seconds, cpuSeconds: (user + system) / 1e6, memoryBytes };
 }

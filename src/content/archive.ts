@@ -172,32 +172,35 @@ class ArchivedStream implements ByteSource {
 
   read(offset: number, sizeBytes: number): Uint8Array {
     checkRange(this, offset, sizeBytes);
+    const whole = sizeBytes === 0 ? new Uint8Array(0) : this.#from(offset, sizeBytes);
+    // Mostly it comes from one place: no copy of its own at each version in between.
+    if (whole.length === sizeBytes) return whole;
     const out = new Uint8Array(sizeBytes);
-    let done = 0;
-    while (done < sizeBytes) done += this.#copy(offset + done, out.subarray(done));
+    out.set(whole);
+    for (let done = whole.length; done < sizeBytes;) {
+      const bytes = this.#from(offset + done, sizeBytes - done);
+      out.set(bytes, done);
+      done += bytes.length;
+    }
     return out;
   }
 
-  /** Fills the beginning of `out`: at most what comes from one place. */
-  #copy(offset: number, out: Uint8Array): number {
+  /** What comes from one place: at least a byte, at most `maxBytes`. Valid until the next call. */
+  #from(offset: number, maxBytes: number): Uint8Array {
     let index = this.#table.indexAt(offset);
     const { offset: start, sizeBytes } = this.#table.rangeOf(index);
     const here = this.#plan.localRangeOf(index);
     if (here === undefined) {
       const { bytes, startBytes } = this.#piece(index);
-      const part = bytes.subarray(offset - startBytes).subarray(0, out.length);
-      out.set(part);
-      return part.length;
+      return bytes.subarray(offset - startBytes).subarray(0, maxBytes);
     }
     // Neighbours that are neighbours there as well are read at once.
     let end = start + sizeBytes;
     const shift = here.offset - start;
-    while (end < offset + out.length && this.#plan.localRangeOf(++index)?.offset === end + shift) {
+    while (end < offset + maxBytes && this.#plan.localRangeOf(++index)?.offset === end + shift) {
       end += this.#table.rangeOf(index).sizeBytes;
     }
-    const count = Math.min(out.length, end - offset);
-    out.set(this.#next.read(offset + shift, count));
-    return count;
+    return this.#next.read(offset + shift, Math.min(maxBytes, end - offset));
   }
 
   #piece(index: number): { readonly bytes: Uint8Array; readonly startBytes: number } {
