@@ -167,6 +167,7 @@ describe("beforeRestart", () => {
     "%s",
     async (_what, times, isDrained, warning) => {
       const { old } = await pair("manual");
+      await old.event("available");
       old.send(`drain ${times}`);
       old.send("apply");
       expect(await old.event("start", 2)).toMatchObject({ version: "1.0.1", pid: old.pid });

@@ -7,8 +7,8 @@ import { signRecord, type ReleaseRecord } from "../../src/core/release-record.ts
 import { parseVersion } from "../../src/core/version.ts";
 import type { Holding } from "../../src/swarm/holdings.ts";
 import type { AppProcess } from "../helpers/app-process.ts";
-import { E2eReleases, E2eWorld } from "../helpers/e2e-world.ts";
-import { digestOf, START_S } from "../helpers/installed.ts";
+import { E2eReleases, E2eWorld, RELEASES_START_S } from "../helpers/e2e-world.ts";
+import { digestOf } from "../helpers/installed.ts";
 import { ELF_HEADER, makeRelease } from "../helpers/release.ts";
 import { until } from "../helpers/swarm-world.ts";
 
@@ -184,7 +184,7 @@ test(
       version,
       name,
       head: ELF_HEADER,
-      publishedS: START_S + 50_000,
+      publishedS: RELEASES_START_S + 50_000,
     });
     await world.liar(broken.record, broken);
     const digest = digestOf(path);

@@ -78,11 +78,12 @@ describe("refuses", () => {
 });
 
 test("a key file keeps its mode, leaves nothing beside it, and is encrypted once", () => {
-  const path = join(directory, "key");
+  const own = mkdtempSync(join(directory, "alone-"));
+  const path = join(own, "key");
   writeKeyFile(path, seed);
   expect(encryptKeyFile(path, PASSPHRASE)).toEqual(publicKeyOf(seed));
   expect(statSync(path).mode & 0o777).toBe(0o600);
-  expect(readdirSync(directory)).toEqual(["key"]);
+  expect(readdirSync(own)).toEqual(["key"]);
   expect(readFileSync(path, "utf8")).toStartWith("rustpatcher-key-1 ");
   expect(readKeyFile(path, () => PASSPHRASE)).toEqual(seed);
   expect(() => encryptKeyFile(path, PASSPHRASE)).toThrow("encrypted already");
