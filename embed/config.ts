@@ -9,6 +9,8 @@ export interface RuntimeConfig {
   readonly mode: UpdateMode;
   readonly intervalMs: number;
   readonly bootstrap: Bootstrap;
+  /** May others ask how much this copy serves and what it refuses? */
+  readonly tellsStatus: boolean;
 }
 
 const INTERVAL_DEFAULT_S = 60;
@@ -35,7 +37,14 @@ export function runtimeConfig(
     mode: parseUpdateMode(overrides.mode ?? extension.mode),
     intervalMs: seconds * 1000,
     bootstrap: bootstrapFrom(environment.bootstrap, overrides.bootstrap ?? extension.bootstrap),
+    // Either one is enough: what the owner has switched off, no environment switches on.
+    tellsStatus: extension.statistics !== false && !isSwitchedOff(environment.statistics),
   };
+}
+
+/** RUSTPATCHER_STATISTICS. Everything but a clear yes is a no. */
+export function isSwitchedOff(text: string | undefined): boolean {
+  return text !== undefined && !["", "1", "true"].includes(text);
 }
 
 function intervalFrom(text: string | undefined, log: Log): number | undefined {

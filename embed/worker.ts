@@ -22,6 +22,7 @@ import { Updater } from "../src/update/updater.ts";
 import { within } from "../src/update/within.ts";
 import { runtimeConfig } from "./config.ts";
 import { eventText } from "./event-text.ts";
+import { refusalAfter } from "./refusal.ts";
 import { keepCodeReleased } from "./resident-code.ts";
 
 declare const self: Worker;
@@ -79,6 +80,7 @@ async function start(message: StartMessage): Promise<Running | undefined> {
     log,
     nowMs: systemClock.nowMs(),
   });
+  let refusal: string | undefined;
   let noticed = (_newer: VerifiedRecord): void => undefined;
   const swarm = await Swarm.start({
     owner,
@@ -89,6 +91,7 @@ async function start(message: StartMessage): Promise<Running | undefined> {
     log,
     newest: state.trusted.newest,
     onRecord: (newer) => noticed(newer),
+    ...(config.tellsStatus ? { refusal: () => refusal } : {}),
   });
   const updater = new Updater({
     installation,
@@ -102,6 +105,7 @@ async function start(message: StartMessage): Promise<Running | undefined> {
     log,
     emit: (event) => {
       tell({ type: "event", event });
+      refusal = refusalAfter(event, refusal);
       const text = eventText(event);
       if (text !== undefined) log("info", text);
     },

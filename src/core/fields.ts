@@ -46,6 +46,12 @@ export class Fields {
     return value;
   }
 
+  boolean(name: string): boolean {
+    const value = this.take(name);
+    if (typeof value !== "boolean") throw invalid(name, "must be true or false");
+    return value;
+  }
+
   has(name: string): boolean {
     return this.#map.has(name);
   }

@@ -45,6 +45,8 @@ export interface Extension {
   readonly bootstrap: readonly string[];
   /** 32 bytes; makes the swarm private. */
   readonly sharedSecret: Uint8Array | undefined;
+  /** False: it tells nobody how much it serves and what it refuses. Default true. */
+  readonly statistics?: boolean | undefined;
   /** Absent until signed. */
   readonly record: SignedRecord | undefined;
 }
@@ -69,6 +71,7 @@ export function encodeExtension(extension: Extension): Uint8Array {
   if (extension.intervalSeconds !== undefined) map.set("interval", extension.intervalSeconds);
   if (extension.bootstrap.length > 0) map.set("bootstrap", [...extension.bootstrap]);
   if (extension.sharedSecret !== undefined) map.set("secret", extension.sharedSecret);
+  if (extension.statistics === false) map.set("statistics", false);
   if (extension.record !== undefined) {
     map.set("record", extension.record.bytes);
     map.set("signature", extension.record.signature);
@@ -114,6 +117,7 @@ function decodeMap(fields: Fields): Extension {
       : undefined,
     bootstrap: decodeBootstrap(fields.take("bootstrap") ?? []),
     sharedSecret: fields.has("secret") ? fields.bytes("secret", SECRET_BYTES) : undefined,
+    ...(fields.has("statistics") ? { statistics: fields.boolean("statistics") } : {}),
     record: decodeRecord(fields),
   };
   fields.end();

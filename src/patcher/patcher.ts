@@ -72,6 +72,7 @@ export class Patcher extends Emitter<PatcherEvents> {
         environment: {
           bootstrap: env["RUSTPATCHER_BOOTSTRAP"],
           interval: env["RUSTPATCHER_INTERVAL"],
+          statistics: env["RUSTPATCHER_STATISTICS"],
         },
       },
       onMessage: (message) => this.#receive(message),

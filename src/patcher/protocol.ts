@@ -16,6 +16,7 @@ export interface Overrides {
 export interface Environment {
   readonly bootstrap?: string | undefined;
   readonly interval?: string | undefined;
+  readonly statistics?: string | undefined;
 }
 
 export interface StartMessage {

@@ -58,7 +58,7 @@ const TEXT_SETTINGS = ["app", "publicKey", "mode", "channel", "sharedSecret"] as
 function parseSettings(path: string, json: Json): Settings {
   const block = json["rustpatcher"] ?? {};
   if (!isObject(block)) throw invalid(path, '"rustpatcher" must be an object');
-  const { bootstrap, intervalSeconds, ...rest } = block;
+  const { bootstrap, intervalSeconds, statistics, ...rest } = block;
   for (const [name, value] of Object.entries(rest)) {
     // A misspelt "chanel" would publish to the wrong channel in silence.
     if (!TEXT_SETTINGS.some((known) => known === name)) {
@@ -72,6 +72,9 @@ function parseSettings(path: string, json: Json): Settings {
   if (intervalSeconds !== undefined && typeof intervalSeconds !== "number") {
     throw invalid(path, '"rustpatcher.intervalSeconds" must be a number');
   }
+  if (statistics !== undefined && typeof statistics !== "boolean") {
+    throw invalid(path, '"rustpatcher.statistics" must be true or false');
+  }
   const text = (value: unknown): string | undefined =>
     typeof value === "string" ? value : undefined;
   return {
@@ -83,6 +86,7 @@ function parseSettings(path: string, json: Json): Settings {
     sharedSecret: text(rest["sharedSecret"]),
     bootstrap,
     intervalSeconds,
+    statistics,
   };
 }
 

@@ -68,6 +68,7 @@ export async function publishExecutable(options: PublishOptions): Promise<Publis
         log("warn", `the swarm has a newer release: ${newer.record.version.text}`),
       copies,
       onServed: (sizeBytes) => (servedBytes += sizeBytes),
+      ...(extension.statistics === false ? {} : { refusal: () => undefined }),
       intervalMs: INTERVAL_MS,
     });
     const progress = (): PublishProgress => ({

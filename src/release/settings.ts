@@ -21,6 +21,7 @@ export interface Settings {
   readonly mode?: string | undefined;
   readonly intervalSeconds?: number | undefined;
   readonly bootstrap?: readonly string[] | undefined;
+  readonly statistics?: boolean | undefined;
   /** z-base-32 of 32 bytes. */
   readonly sharedSecret?: string | undefined;
 }
@@ -42,7 +43,8 @@ export function firstOf(...sources: readonly (Settings | undefined)[]): Settings
 
 /** What a region that was reserved or signed before says. */
 export function settingsOf(extension: Extension, version: ParsedVersion | undefined): Settings {
-  const { app, owner, target, channel, mode, intervalSeconds, bootstrap, sharedSecret } = extension;
+  const { app, owner, target, channel, mode, intervalSeconds } = extension;
+  const { bootstrap, sharedSecret, statistics } = extension;
   return {
     app,
     version: version?.text,
@@ -53,6 +55,7 @@ export function settingsOf(extension: Extension, version: ParsedVersion | undefi
     intervalSeconds,
     bootstrap,
     sharedSecret: sharedSecret === undefined ? undefined : encodeZ32(sharedSecret),
+    statistics,
   };
 }
 
@@ -73,6 +76,7 @@ export function toExtension(settings: Settings, owner: PublicKey, target: Target
     intervalSeconds: checkInterval(settings.intervalSeconds),
     bootstrap: (settings.bootstrap ?? []).map(checkBootstrap),
     sharedSecret: checkSharedSecret(settings.sharedSecret),
+    ...(settings.statistics === false ? { statistics: false } : {}),
     record: undefined,
   };
 }

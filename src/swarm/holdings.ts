@@ -16,7 +16,7 @@ import { encodeAgainstSketch } from "../content/sketch.ts";
 import type { ChunkTable } from "../content/table.ts";
 import { Bases, type Base } from "./bases.ts";
 import { DeltaCache } from "./delta-cache.ts";
-import type { ErrorReason, Request } from "./messages.ts";
+import type { ContentRequest, ErrorReason } from "./messages.ts";
 
 /** One verified executable that we give to others. */
 export interface Holding {
@@ -28,8 +28,8 @@ export interface Holding {
   readonly table: ChunkTable;
 }
 
-type TableRequest = Extract<Request, { type: "table" }>;
-type PieceRequest = Extract<Request, { type: "piece" }>;
+type TableRequest = Extract<ContentRequest, { type: "table" }>;
+type PieceRequest = Extract<ContentRequest, { type: "piece" }>;
 
 /** What we serve, by content root, and what we can tell the difference to. */
 export class Holdings {
@@ -66,7 +66,7 @@ export class Holdings {
   }
 
   /** The bytes asked for, or why there are none. */
-  async answer(request: Request): Promise<Uint8Array | ErrorReason> {
+  async answer(request: ContentRequest): Promise<Uint8Array | ErrorReason> {
     const holding = this.#byRoot.get(toHex(request.root));
     if (holding === undefined) return "not-held";
     try {

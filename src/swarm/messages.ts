@@ -11,12 +11,14 @@
  *                sketch: bytes 5 × n]
  *     7 cancel  [7, id: uint]
  *     8 done    [8, root: bytes 32]                              it has all chunks of this root now
+ *    13 status  [13, id: uint]                                   for `watch`; may be refused
  *   provider → client
  *     1 denied  [1, minute: uint]                                and closes; minutes since the epoch
  *     2 welcome [2, binding: bytes 32, record | null, signature | null, roots: bytes 32 × n]  first, once
  *     4 region  [4, id: uint, region: bytes]                     coded as a piece (content/piece.ts)
  *     5 table   [5, id: uint, page: bytes]                       content/outline.ts; empty: the base is not held
  *     6 piece   [6, id: uint, piece: bytes]                      content/piece.ts
+ *    13 status  [13, id: uint, status: bytes ≤ 64]               swarm/copy-status.ts
  *     9 error   [9, id: uint, reason: uint]     1 not held · 2 out of range · 3 unavailable · 4 cancelled
  *
  * `first` and `count` are runs in a table request, chunks in a piece request. `base` is the root of what the
@@ -42,13 +44,15 @@ import { CODED_PIECE_MAX_BYTES } from "../content/piece.ts";
 import type { SignedRecord } from "../exe/extension.ts";
 import { REGION_BYTES } from "../exe/region.ts";
 import { AUTH_BYTES, BINDING_BYTES } from "./auth.ts";
+import { STATUS_MAX_BYTES } from "./copy-status.ts";
 import { violation } from "./error.ts";
 
 export const PROTOCOL: string = "rustpatcher/1";
 
 export type ErrorReason = "not-held" | "out-of-range" | "unavailable" | "cancelled";
 
-export type Request =
+/** For a release. */
+export type ContentRequest =
   | { readonly type: "region"; readonly id: number; readonly root: ContentRoot }
   | {
       readonly type: "table";
@@ -70,6 +74,11 @@ export type Request =
       readonly sketch: Uint8Array;
     };
 
+export type Request =
+  | ContentRequest
+  /** For what a copy may tell of itself. */
+  | { readonly type: "status"; readonly id: number };
+
 export type ClientMessage =
   | { readonly type: "hello"; readonly auth: Uint8Array; readonly binding: Uint8Array }
   | { readonly type: "record"; readonly record: SignedRecord }
@@ -77,7 +86,7 @@ export type ClientMessage =
   | { readonly type: "cancel"; readonly id: number }
   | { readonly type: "done"; readonly root: ContentRoot };
 
-/** The bytes asked for, coded: a region, a page of a table or a piece. */
+/** The bytes asked for, coded: a region, a page of a table, a piece or a status. */
 export interface Answer {
   readonly type: Request["type"];
   readonly id: number;
@@ -107,6 +116,7 @@ const TYPES = {
   cancel: 7,
   done: 8,
   error: 9,
+  status: 13,
 } as const;
 
 /** A region as it is. */
@@ -138,6 +148,7 @@ export function encodeClientMessage(message: ClientMessage): Uint8Array {
       return encodeCbor([type, id, root, first, count, base, sketch]);
     }
     case "cancel":
+    case "status":
       return encodeCbor([type, message.id]);
     case "done":
       return encodeCbor([type, message.root]);
@@ -158,6 +169,7 @@ export function encodeProviderMessage(message: ProviderMessage): Uint8Array {
     case "region":
     case "table":
     case "piece":
+    case "status":
       return encodeCbor([type, message.id, message.bytes]);
     case "error":
       return encodeCbor([type, message.id, REASONS[message.reason]]);
@@ -291,6 +303,8 @@ export function decodeClientMessage(frame: Uint8Array): ClientMessage {
         };
       case TYPES.cancel:
         return { type: "cancel", id: items.uint() };
+      case TYPES.status:
+        return { type: "status", id: items.uint() };
       case TYPES.done:
         return { type: "done", root: items.root() };
       default:
@@ -321,6 +335,8 @@ export function decodeProviderMessage(frame: Uint8Array): ProviderMessage {
         return { type: "table", id: items.uint(), bytes: items.bytes(TABLE_PAGE_MAX_BYTES, 0) };
       case TYPES.piece:
         return { type: "piece", id: items.uint(), bytes: items.bytes(CODED_PIECE_MAX_BYTES, 1) };
+      case TYPES.status:
+        return { type: "status", id: items.uint(), bytes: items.bytes(STATUS_MAX_BYTES, 1) };
       case TYPES.error:
         return { type: "error", id: items.uint(), reason: reasonOf(items.uint()) };
       default:

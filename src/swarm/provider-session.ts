@@ -12,6 +12,7 @@ import {
 import type { ContentRoot } from "../core/brand.ts";
 import { bindingOf, isAuthCurrent } from "./auth.ts";
 import { Channel } from "./channel.ts";
+import { encodeStatus, type CopyStatus } from "./copy-status.ts";
 import { Deadline } from "./deadline.ts";
 import { SwarmError, violation } from "./error.ts";
 import type { Holdings } from "./holdings.ts";
@@ -34,6 +35,8 @@ export interface ProviderContext {
   readonly onDone?: (client: Uint8Array, root: ContentRoot) => void;
   /** Bytes of answers sent. */
   readonly onServed?: (sizeBytes: number) => void;
+  /** What may be told of us to whoever belongs here. Absent: nothing. */
+  readonly status?: () => CopyStatus;
 }
 
 type Pending = Request & { isCancelled?: boolean };
@@ -115,6 +118,7 @@ export class ProviderSession {
       case "region":
       case "table":
       case "piece":
+      case "status":
         return this.#request(message);
     }
   }
@@ -207,7 +211,10 @@ export class ProviderSession {
 
   /** It may be cancelled before it is its turn; afterwards the work is done and can as well be sent. */
   async #answer(request: Pending): Promise<Uint8Array | ErrorReason> {
-    return request.isCancelled === true ? "cancelled" : this.#context.holdings.answer(request);
+    if (request.isCancelled === true) return "cancelled";
+    const { holdings, status } = this.#context;
+    if (request.type !== "status") return holdings.answer(request);
+    return status === undefined ? "unavailable" : encodeStatus(status());
   }
 
   #refuse(id: number, reason: ErrorReason): void {

@@ -22,7 +22,8 @@ import type { SwarmScope } from "./scope.ts";
 export type Wanted =
   | Omit<Extract<Request, { type: "region" }>, "id">
   | Omit<Extract<Request, { type: "table" }>, "id">
-  | Omit<Extract<Request, { type: "piece" }>, "id">;
+  | Omit<Extract<Request, { type: "piece" }>, "id">
+  | Omit<Extract<Request, { type: "status" }>, "id">;
 
 interface Outstanding {
   readonly id: number;
@@ -100,6 +101,11 @@ export class RemoteProvider {
 
   get isClosed(): boolean {
     return this.#channel.isClosed;
+  }
+
+  /** Hexadecimal; of what it says it has, what it runs first. */
+  get roots(): readonly string[] {
+    return [...this.#roots];
   }
 
   /** Does it say that it has this? A claim: what comes of it is checked. */
@@ -184,7 +190,8 @@ export class RemoteProvider {
         );
       case "region":
       case "table":
-      case "piece": {
+      case "piece":
+      case "status": {
         const { resolve } = this.#take(message.id, message.type);
         this.receivedBytes += message.bytes.length;
         this.#progress.advance(message.bytes.length);

@@ -9,6 +9,7 @@ import { targetPublicKey } from "../core/target-key.ts";
 import type { Base } from "./bases.ts";
 import { isLoopbackOnly, type Bootstrap } from "./bootstrap.ts";
 import type { Copies } from "./copies.ts";
+import type { CopyStatus } from "./copy-status.ts";
 import { exchangeRecord } from "./dht-record.ts";
 import { Dialer } from "./dialer.ts";
 import type { FetchOptions } from "./download.ts";
@@ -37,6 +38,11 @@ export interface SwarmOptions extends SwarmScope {
   readonly copies?: Copies;
   /** Bytes sent to others, as they go. */
   readonly onServed?: (sizeBytes: number) => void;
+  /**
+   * Answers to whoever watches the rollout: why this copy does not take the newest release, if so. Absent:
+   * nothing is told but what the protocol cannot do without.
+   */
+  readonly refusal?: () => string | undefined;
   /** Discovers by itself, about this often. Absent: only when asked to. */
   readonly intervalMs?: number;
 }
@@ -67,11 +73,12 @@ export class Swarm {
   #listening: Promise<void> | undefined;
   #round: Promise<void> | undefined;
   #announcedMinute = -1;
+  #servedBytes = 0;
   /** Resolves at the next record that is newer; renewed by each round. */
   #found = Promise.withResolvers<void>();
 
   private constructor(options: SwarmOptions, dht: HyperDHT) {
-    const { clock, onRecord, copies, onServed, intervalMs } = options;
+    const { clock, onRecord, copies, onServed, refusal, intervalMs } = options;
     this.#options = options;
     this.#dht = dht;
     this.#targetKey = targetPublicKey(options.owner, options.name);
@@ -87,7 +94,11 @@ export class Swarm {
       ...shared,
       holdings: this.#holdings,
       onDone: (key, root) => copies?.add("fetched", key, root),
-      ...(onServed === undefined ? {} : { onServed }),
+      onServed: (sizeBytes) => {
+        this.#servedBytes += sizeBytes;
+        onServed?.(sizeBytes);
+      },
+      ...(refusal === undefined ? {} : { status: () => this.#status(refusal()) }),
     });
     this.#repeaters = [
       new Repeater(
@@ -182,6 +193,10 @@ export class Swarm {
     await this.#atMost(closing, CLOSE_PATIENCE_MS);
     this.#holdings.destroy();
     await this.#dht.destroy({ force: true });
+  }
+
+  #status(refusal: string | undefined): CopyStatus {
+    return { servedBytes: this.#servedBytes, clients: this.connections, refusal };
   }
 
   #nextMinuteMs(): number {

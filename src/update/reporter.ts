@@ -44,7 +44,11 @@ export class Reporter {
 
 /** Neither warned of nor counted as a failure of the release. */
 export function isPassing(cause: unknown): boolean {
-  return PASSING.has(codeOf(cause));
+  return isPassingCode(codeOf(cause));
+}
+
+export function isPassingCode(code: string): boolean {
+  return PASSING.has(code);
 }
 
 export function codeOf(cause: unknown): string {

@@ -15,7 +15,7 @@ import {
   encodeProviderMessage,
   type ClientMessage,
   type ProviderMessage,
-  type Request,
+  type ContentRequest,
 } from "../../src/swarm/messages.ts";
 import type { SwarmScope } from "../../src/swarm/scope.ts";
 
@@ -27,7 +27,7 @@ export interface Conversation {
   sayRaw(frame: Uint8Array): void;
   hangUp(): void;
   /** What an honest provider would say to this request. */
-  honestly(request: Request): Promise<ProviderMessage>;
+  honestly(request: ContentRequest): Promise<ProviderMessage>;
 }
 
 export interface Behaviour {
@@ -67,7 +67,7 @@ export async function evilProvider(
     let turn = Promise.resolve();
     const say = (message: ProviderMessage): void =>
       void stream.write(encodeProviderMessage(message));
-    const honestly = async (request: Request): Promise<ProviderMessage> => {
+    const honestly = async (request: ContentRequest): Promise<ProviderMessage> => {
       const answer = await holdings.answer(request);
       const { type, id } = request;
       return typeof answer === "string"
@@ -98,7 +98,7 @@ export async function evilProvider(
       };
       turn = turn.then(async () => {
         const isHandled = await behaviour.onMessage?.(message, talk);
-        const isRequest = "id" in message && message.type !== "cancel";
+        const isRequest = "root" in message && message.type !== "done";
         if (isHandled !== true && isRequest) say(await honestly(message));
         return undefined;
       });

@@ -36,6 +36,7 @@ test("takes what was stamped in", () => {
       mode: { kind: "at", hour: 3, minute: 30 },
       intervalMs: 600_000,
       bootstrap: [{ host: "10.0.0.1", port: 1000 }],
+      tellsStatus: true,
     },
     warnings: [],
   });
@@ -53,6 +54,7 @@ test("options win over the region, the environment over both", () => {
     mode: { kind: "now" },
     intervalMs: 30_000,
     bootstrap: [{ host: "b.example", port: 2 }],
+    tellsStatus: true,
   });
   const environment = { interval: "5", bootstrap: "127.0.0.1:3, 127.0.0.2:4" };
   expect(config(overrides, environment).config).toEqual({
@@ -62,7 +64,25 @@ test("options win over the region, the environment over both", () => {
       { host: "127.0.0.1", port: 3 },
       { host: "127.0.0.2", port: 4 },
     ],
+    tellsStatus: true,
   });
+});
+
+test("statistics are off when the owner or the environment says so, and never on against either", () => {
+  const tells = (statistics?: string, owner?: boolean): boolean =>
+    config({}, { statistics }, owner === undefined ? {} : { statistics: owner }).config.tellsStatus;
+  expect([undefined, "", "1", "true"].map((text) => tells(text))).toEqual([true, true, true, true]);
+  expect(["0", "false", "no", "off"].map((text) => tells(text))).toEqual([
+    false,
+    false,
+    false,
+    false,
+  ]);
+  expect([tells(undefined, false), tells("1", false), tells("0", true)]).toEqual([
+    false,
+    false,
+    false,
+  ]);
 });
 
 describe("an interval that is none", () => {

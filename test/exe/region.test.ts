@@ -135,7 +135,7 @@ describe("extension", () => {
       sharedSecret: undefined,
       record: undefined,
     };
-    for (const one of [extension, bare]) {
+    for (const one of [extension, bare, { ...extension, statistics: false }]) {
       expect(decodeExtension(encodeExtension(one))).toEqual(one);
       expect(encodeExtension(one)).toHaveLength(EXTENSION_BYTES);
     }

@@ -8,6 +8,7 @@ import { generateSeed, publicKeyOf } from "../../src/core/keys.ts";
 import type { VerifiedRecord } from "../../src/core/release-record.ts";
 import { checkRegion } from "../../src/exe/check-region.ts";
 import { authOf, bindingOf } from "../../src/swarm/auth.ts";
+import type { CopyStatus } from "../../src/swarm/copy-status.ts";
 import { Dialer } from "../../src/swarm/dialer.ts";
 import type { FetchOptions } from "../../src/swarm/download.ts";
 import { fetchRelease } from "../../src/swarm/getter.ts";
@@ -71,7 +72,7 @@ export class SwarmWorld {
   /** A provider without announcements, to be reached by its key. */
   async provider(
     holdings: readonly Holding[],
-    { clock = systemClock, scope = this.scope }: PeerOptions = {},
+    { clock = systemClock, scope = this.scope, status }: PeerOptions = {},
   ): Promise<TestProvider> {
     const dht = await this.net.createNode();
     const peers = new Peers(clock, dht.defaultKeyPair.publicKey);
@@ -91,6 +92,7 @@ export class SwarmWorld {
       holdings: held,
       onDone: (client) => void done.push(toHex(client)),
       onServed: (sizeBytes) => (servedBytes += sizeBytes),
+      ...(status === undefined ? {} : { status }),
     });
     await provider.listen(dht);
     this.onDestroy(() => {
@@ -143,6 +145,8 @@ export class SwarmWorld {
 export interface PeerOptions {
   readonly clock?: Clock;
   readonly scope?: SwarmScope;
+  /** What a provider tells of itself; default: nothing. */
+  readonly status?: () => CopyStatus;
 }
 
 export interface TestProvider {

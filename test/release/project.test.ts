@@ -45,6 +45,7 @@ describe("package.json", () => {
       bootstrap: ["127.0.0.1:1"],
       intervalSeconds: 30,
       sharedSecret: encodeZ32(new Uint8Array(32).fill(1)),
+      statistics: false,
     };
     const found = findProject(project({ name: "name", version: "1.0.0", rustpatcher }));
     expect(found?.settings).toEqual({ ...rustpatcher, version: "1.0.0" });
@@ -52,6 +53,7 @@ describe("package.json", () => {
       app: "other",
       mode: "at 04:00",
       sharedSecret: new Uint8Array(32).fill(1),
+      statistics: false,
     });
   });
 
@@ -66,6 +68,7 @@ describe("package.json", () => {
     ],
     ["a number for text", { rustpatcher: { mode: 1 } }, "must be text"],
     ["text for a number", { rustpatcher: { intervalSeconds: "1" } }, "must be a number"],
+    ["text for a yes", { rustpatcher: { statistics: "no" } }, "must be true or false"],
     ["text for a list", { rustpatcher: { bootstrap: "a:1" } }, "must be a list"],
     ["a list of numbers", { rustpatcher: { bootstrap: [1] } }, "must be a list"],
     ["more than a megabyte", { name: "x".repeat(1_100_000) }, "too long"],

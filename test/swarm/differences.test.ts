@@ -171,7 +171,7 @@ describe("a liar", () => {
     return {
       roots: [next.table.root, old.table.root],
       async onMessage(message, talk) {
-        if (!("id" in message) || message.type === "cancel") return false;
+        if (!("root" in message) || message.type === "done") return false;
         if (message.type === "piece") {
           const { offset, sizeBytes } = next.table.rangeOf(message.first, message.count);
           const piece = next.bytes.subarray(offset, offset + sizeBytes);

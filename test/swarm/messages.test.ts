@@ -59,6 +59,7 @@ const CLIENT: [ClientMessage, string][] = [
     `87 06 01 5820${hex(32, 0xaa)} 02 01 f6 4a${hex(10, 9)}`,
   ],
   [{ type: "cancel", id: 256 }, "82 07 190100"],
+  [{ type: "status", id: 1 }, "82 0d 01"],
   [{ type: "done", root }, `82 08 5820${hex(32, 0xaa)}`],
 ];
 
@@ -81,6 +82,7 @@ const PROVIDER: [ProviderMessage, string][] = [
     { type: "piece", id: 3, bytes: fill(CHUNK_MAX_BYTES + 1, 6) },
     `83 06 03 5a00010001${hex(CHUNK_MAX_BYTES + 1, 6)}`,
   ],
+  [{ type: "status", id: 5, bytes: fill(9, 7) }, `83 0d 05 49${hex(9, 7)}`],
   [{ type: "error", id: 4, reason: "out-of-range" }, "83 09 04 02"],
 ];
 
