@@ -1,5 +1,6 @@
 /** What the updater runs with: the environment wins over the options of `spawn`, those over the region. */
 import type { Log } from "../src/core/log.ts";
+import { parseUploadRate } from "../src/core/upload-rate.ts";
 import { parseUpdateMode, type UpdateMode } from "../src/core/update-mode.ts";
 import type { Extension } from "../src/exe/extension.ts";
 import type { Environment, Overrides } from "../src/patcher/protocol.ts";
@@ -8,17 +9,24 @@ import { bootstrapFrom, type Bootstrap } from "../src/swarm/bootstrap.ts";
 export interface RuntimeConfig {
   readonly mode: UpdateMode;
   readonly intervalMs: number;
+  /** To all others together; 0: nothing. */
+  readonly uploadBytesPerS: number;
   readonly bootstrap: Bootstrap;
   /** May others ask how much this copy serves and what it refuses? */
   readonly tellsStatus: boolean;
 }
 
+/**
+ * 8 Mbit/s, for others out of somebody else's line: a video call beside it goes on at common upload speeds,
+ * and a first install from one copy takes a minute. What an update needs is mostly some kilobytes.
+ */
+const UPLOAD_DEFAULT = "1 MB/s";
 const INTERVAL_DEFAULT_S = 60;
 /** A day: a copy that looks less often is not kept up to date. */
 const INTERVAL_MAX_S = 86_400;
 
 /**
- * A wrong interval is said and replaced by the next source. A wrong bootstrap list is an error: falling
+ * A wrong interval or upload rate is said and replaced by the next source. A wrong bootstrap list is an error: falling
  * back would take a private swarm to the public network.
  * @throws {CoreError} FIELD_INVALID @throws {SwarmError} BOOTSTRAP_INVALID
  */
@@ -36,6 +44,10 @@ export function runtimeConfig(
   return {
     mode: parseUpdateMode(overrides.mode ?? extension.mode),
     intervalMs: seconds * 1000,
+    uploadBytesPerS:
+      checkedUpload(environment.upload, log) ??
+      checkedUpload(overrides.upload, log) ??
+      parseUploadRate(extension.upload ?? UPLOAD_DEFAULT),
     bootstrap: bootstrapFrom(environment.bootstrap, overrides.bootstrap ?? extension.bootstrap),
     // Either one is enough: what the owner has switched off, no environment switches on.
     tellsStatus: extension.statistics !== false && !isSwitchedOff(environment.statistics),
@@ -57,4 +69,14 @@ function checkedInterval(seconds: number | undefined, log: Log): number | undefi
   if (Number.isInteger(seconds) && seconds >= 1 && seconds <= INTERVAL_MAX_S) return seconds;
   log("warn", `the interval is ignored: it must be 1 to ${INTERVAL_MAX_S} seconds`);
   return undefined;
+}
+
+function checkedUpload(text: string | undefined, log: Log): number | undefined {
+  if (text === undefined || text === "") return undefined;
+  try {
+    return parseUploadRate(text);
+  } catch (cause) {
+    log("warn", cause instanceof Error ? cause.message : "the upload rate is ignored");
+    return undefined;
+  }
 }

@@ -90,6 +90,7 @@ async function start(message: StartMessage): Promise<Running | undefined> {
     clock: systemClock,
     log,
     newest: state.trusted.newest,
+    uploadBytesPerS: config.uploadBytesPerS,
     onRecord: (newer) => noticed(newer),
     ...(config.tellsStatus ? { refusal: () => refusal } : {}),
   });

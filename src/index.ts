@@ -24,6 +24,11 @@ export interface SpawnOptions {
   readonly confirm?: "auto" | "manual";
   /** As `patcher.beforeRestart(hook)`, which takes another time limit than 10 seconds as well. */
   readonly beforeRestart?: BeforeRestart;
+  /**
+   * What this copy sends to others: "off", "unlimited", or a rate such as "500 KB/s". Default: what was stamped
+   * in, else 1 MB/s. It updates itself in any case.
+   */
+  readonly upload?: string;
   /** "host:port" of nodes of a private network, in place of HyperDHT's public ones. */
   readonly bootstrap?: readonly string[];
 }
@@ -33,8 +38,8 @@ provideOwnAssets();
 /**
  * Starts updating this program, in a thread of its own. A second call, or one beside
  * `import "rustpatcher/auto"`, returns the patcher that runs already. In a program that is not a signed
- * executable it says so once on stderr and returns an inactive one. RUSTPATCHER_BOOTSTRAP and
- * RUSTPATCHER_INTERVAL win over the options.
+ * executable it says so once on stderr and returns an inactive one. RUSTPATCHER_BOOTSTRAP, RUSTPATCHER_INTERVAL
+ * and RUSTPATCHER_UPLOAD win over the options.
  * @throws {CoreError} FIELD_INVALID for a mode that does not exist.
  */
 export async function spawn(options: UpdaterMode | SpawnOptions = {}): Promise<Patcher> {

@@ -1,4 +1,5 @@
 import { systemClock } from "../core/clock.ts";
+import { parseUploadRate } from "../core/upload-rate.ts";
 import { isReleaseFile, readReleaseFile } from "../release/release-file.ts";
 import { publishExecutable, type PublishProgress } from "../release/publish.ts";
 import { command, type Command } from "./command.ts";
@@ -29,12 +30,18 @@ export const publish: Command = command({
       description: "Stop when so many copies have it (default: when stopped)",
       valueHint: "number",
     },
+    limit: {
+      type: "string",
+      description: "Send at most this much, for each executable (default: unlimited)",
+      valueHint: "2 MB/s",
+    },
     ...BOOTSTRAP_ARGUMENT,
     ...QUIET_ARGUMENT,
     json: { type: "boolean", description: "Print one JSON document a line" },
   },
   async run({ args }) {
     const untilCopies = untilPeers(args["until-peers"]);
+    const uploadBytesPerS = limitFrom(args.limit);
     const paths = isReleaseFile(args.binary) ? readReleaseFile(args.binary) : [args.binary];
     const status = showStatus(paths.length === 1);
     const rates = new Map<string, Rate>();
@@ -54,6 +61,7 @@ export const publish: Command = command({
           path,
           bootstrap,
           untilCopies,
+          uploadBytesPerS,
           clock: systemClock,
           log: warnings,
           onProgress,
@@ -74,6 +82,12 @@ function untilPeers(text: string | undefined): number | undefined {
   const count = tryWholeNumber(text, 1, PEERS_MAX);
   if (count === undefined) throw usage(`--until-peers must be a number from 1 to ${PEERS_MAX}`);
   return count;
+}
+
+function limitFrom(text: string | undefined): number {
+  const bytesPerS = parseUploadRate(text ?? "unlimited");
+  if (bytesPerS === 0) throw usage("--limit off would serve nobody");
+  return bytesPerS;
 }
 
 function describe(

@@ -49,6 +49,11 @@ export const CBOR_MAX_ITEMS: number = 256;
 /** Numbers in messages and records: unix seconds until 2106, byte offsets, request ids. */
 export const UINT_MAX: number = 0xffff_ffff;
 
+/**
+ * Getters that are sent something at once; the other connections in stay free, so that records travel also
+ * when all places are taken.
+ */
+export const UPLOAD_PLACES_MAX: number = 24;
 /** Connections we accept, open ourselves, and have with one address. */
 export const CONNECTIONS_IN_MAX: number = 32;
 export const CONNECTIONS_OUT_MAX: number = 16;
@@ -64,6 +69,8 @@ export const PROGRESS_WINDOW_MS: number = 30_000;
 export const PROGRESS_MIN_BYTES_PER_S: number = 4 * KiB;
 /** An authenticated connection with nothing to say. */
 export const IDLE_TIMEOUT_MS: number = 60_000;
+/** Idle this long, it has to give way to somebody new when all places are taken. */
+export const GIVE_WAY_AFTER_MS: number = 5_000;
 /** Requests a peer may have under way with us, and we with it. */
 export const REQUESTS_IN_FLIGHT_MAX: number = 16;
 /** Peers remembered and taken from one lookup. */

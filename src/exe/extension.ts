@@ -23,6 +23,7 @@ const BOOTSTRAP_MAX = 16;
 const BOOTSTRAP_TEXT_MAX_BYTES = 80;
 const SECRET_BYTES = 32;
 const MODE_MAX_BYTES = 16;
+const UPLOAD_MAX_BYTES = 16;
 /** A day: a copy that looks less often is not kept up to date. */
 const INTERVAL_MAX_S = 86_400;
 
@@ -41,6 +42,8 @@ export interface Extension {
   /** "now" | "on-restart" | "at HH:MM" | "manual"; parsed where it is used. */
   readonly mode: string;
   readonly intervalSeconds: number | undefined;
+  /** "off", "unlimited" or a rate; parsed where it is used. */
+  readonly upload: string | undefined;
   /** "host:port"; empty means the public bootstrap nodes. */
   readonly bootstrap: readonly string[];
   /** 32 bytes; makes the swarm private. */
@@ -69,6 +72,7 @@ export function encodeExtension(extension: Extension): Uint8Array {
     ["mode", extension.mode],
   ]);
   if (extension.intervalSeconds !== undefined) map.set("interval", extension.intervalSeconds);
+  if (extension.upload !== undefined) map.set("upload", extension.upload);
   if (extension.bootstrap.length > 0) map.set("bootstrap", [...extension.bootstrap]);
   if (extension.sharedSecret !== undefined) map.set("secret", extension.sharedSecret);
   if (extension.statistics === false) map.set("statistics", false);
@@ -115,6 +119,7 @@ function decodeMap(fields: Fields): Extension {
     intervalSeconds: fields.has("interval")
       ? fields.uint("interval", INTERVAL_MAX_S, 1)
       : undefined,
+    upload: fields.has("upload") ? fields.text("upload", UPLOAD_MAX_BYTES) : undefined,
     bootstrap: decodeBootstrap(fields.take("bootstrap") ?? []),
     sharedSecret: fields.has("secret") ? fields.bytes("secret", SECRET_BYTES) : undefined,
     ...(fields.has("statistics") ? { statistics: fields.boolean("statistics") } : {}),

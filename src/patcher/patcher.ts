@@ -73,6 +73,7 @@ export class Patcher extends Emitter<PatcherEvents> {
           bootstrap: env["RUSTPATCHER_BOOTSTRAP"],
           interval: env["RUSTPATCHER_INTERVAL"],
           statistics: env["RUSTPATCHER_STATISTICS"],
+          upload: env["RUSTPATCHER_UPLOAD"],
         },
       },
       onMessage: (message) => this.#receive(message),

@@ -8,6 +8,8 @@ export interface Overrides {
   /** As update-mode.ts writes it. */
   readonly mode?: string | undefined;
   readonly intervalSeconds?: number | undefined;
+  /** "off", "unlimited" or a rate such as "500 KB/s". */
+  readonly upload?: string | undefined;
   /** "host:port" */
   readonly bootstrap?: readonly string[] | undefined;
 }
@@ -17,6 +19,7 @@ export interface Environment {
   readonly bootstrap?: string | undefined;
   readonly interval?: string | undefined;
   readonly statistics?: string | undefined;
+  readonly upload?: string | undefined;
 }
 
 export interface StartMessage {

@@ -36,6 +36,7 @@ export interface Inspection {
   readonly channel: string | null;
   readonly mode: string | null;
   readonly intervalSeconds: number | null;
+  readonly upload: string | null;
   readonly bootstrap: readonly string[];
   /** The secret itself is in every copy, but need not be on a screen. */
   readonly hasSharedSecret: boolean;
@@ -99,6 +100,7 @@ function describeExtension(extension: Extension | undefined) {
     channel: extension?.channel ?? null,
     mode: extension?.mode ?? null,
     intervalSeconds: extension?.intervalSeconds ?? null,
+    upload: extension?.upload ?? null,
     bootstrap: extension?.bootstrap ?? [],
     hasSharedSecret: extension?.sharedSecret !== undefined,
     record:

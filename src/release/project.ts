@@ -53,7 +53,7 @@ function invalid(path: string, reason: string, cause?: unknown): ReleaseError {
   return new ReleaseError("CONFIG_INVALID", `${path}: ${reason}`, { blame: "usage", cause, path });
 }
 
-const TEXT_SETTINGS = ["app", "publicKey", "mode", "channel", "sharedSecret"] as const;
+const TEXT_SETTINGS = ["app", "publicKey", "mode", "channel", "upload", "sharedSecret"] as const;
 
 function parseSettings(path: string, json: Json): Settings {
   const block = json["rustpatcher"] ?? {};
@@ -83,6 +83,7 @@ function parseSettings(path: string, json: Json): Settings {
     publicKey: text(rest["publicKey"]),
     mode: text(rest["mode"]),
     channel: text(rest["channel"]),
+    upload: text(rest["upload"]),
     sharedSecret: text(rest["sharedSecret"]),
     bootstrap,
     intervalSeconds,

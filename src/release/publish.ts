@@ -29,6 +29,8 @@ export interface PublishOptions {
   readonly bootstrap: string | undefined;
   /** Ends when so many copies have it. */
   readonly untilCopies: number | undefined;
+  /** To all others together. */
+  readonly uploadBytesPerS: number;
   readonly clock: Clock;
   readonly log: Log;
   /** At the start and then about every second in which something has changed. */
@@ -69,6 +71,7 @@ export async function publishExecutable(options: PublishOptions): Promise<Publis
       copies,
       onServed: (sizeBytes) => (servedBytes += sizeBytes),
       ...(extension.statistics === false ? {} : { refusal: () => undefined }),
+      uploadBytesPerS: options.uploadBytesPerS,
       intervalMs: INTERVAL_MS,
     });
     const progress = (): PublishProgress => ({

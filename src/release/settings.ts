@@ -5,6 +5,7 @@ import { keyText, parsePublicKey } from "../core/keys.ts";
 import { checkName } from "../core/release-record.ts";
 import { checkTarget, type Target } from "../core/target.ts";
 import { parseUpdateMode } from "../core/update-mode.ts";
+import { parseUploadRate } from "../core/upload-rate.ts";
 import { parseVersion, type ParsedVersion } from "../core/version.ts";
 import { encodeZ32, tryDecodeZ32 } from "../core/z32.ts";
 import type { Extension } from "../exe/extension.ts";
@@ -20,6 +21,8 @@ export interface Settings {
   readonly channel?: string | undefined;
   readonly mode?: string | undefined;
   readonly intervalSeconds?: number | undefined;
+  /** As upload-rate.ts reads it. */
+  readonly upload?: string | undefined;
   readonly bootstrap?: readonly string[] | undefined;
   readonly statistics?: boolean | undefined;
   /** z-base-32 of 32 bytes. */
@@ -44,7 +47,7 @@ export function firstOf(...sources: readonly (Settings | undefined)[]): Settings
 /** What a region that was reserved or signed before says. */
 export function settingsOf(extension: Extension, version: ParsedVersion | undefined): Settings {
   const { app, owner, target, channel, mode, intervalSeconds } = extension;
-  const { bootstrap, sharedSecret, statistics } = extension;
+  const { upload, bootstrap, sharedSecret, statistics } = extension;
   return {
     app,
     version: version?.text,
@@ -53,6 +56,7 @@ export function settingsOf(extension: Extension, version: ParsedVersion | undefi
     channel,
     mode,
     intervalSeconds,
+    upload,
     bootstrap,
     sharedSecret: sharedSecret === undefined ? undefined : encodeZ32(sharedSecret),
     statistics,
@@ -67,6 +71,7 @@ export function settingsOf(extension: Extension, version: ParsedVersion | undefi
 export function toExtension(settings: Settings, owner: PublicKey, target: Target): Extension {
   const mode = settings.mode ?? DEFAULT_MODE;
   parseUpdateMode(mode);
+  if (settings.upload !== undefined) parseUploadRate(settings.upload);
   return {
     app: checkName(demand(settings.app, "app name", '"name" in package.json or --app'), "app name"),
     owner,
@@ -74,6 +79,7 @@ export function toExtension(settings: Settings, owner: PublicKey, target: Target
     channel: checkName(settings.channel ?? DEFAULT_CHANNEL, "channel"),
     mode,
     intervalSeconds: checkInterval(settings.intervalSeconds),
+    upload: settings.upload,
     bootstrap: (settings.bootstrap ?? []).map(checkBootstrap),
     sharedSecret: checkSharedSecret(settings.sharedSecret),
     ...(settings.statistics === false ? { statistics: false } : {}),

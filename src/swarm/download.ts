@@ -143,6 +143,7 @@ export class Download {
       case "STOPPED":
         return;
       case "NOT_HELD":
+      case "BUSY":
         return this.#peers.lacking(id);
       case "CLOSED":
       case "TIMEOUT":

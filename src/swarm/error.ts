@@ -13,6 +13,8 @@ export type SwarmErrorCode =
   | "LIE"
   /** The provider does not have what it was asked for. */
   | "NOT_HELD"
+  /** The provider gives to as many others as it can: it is to be asked later. */
+  | "BUSY"
   /** The connection is gone. */
   | "CLOSED"
   /** Nobody who can be reached has what we want. */

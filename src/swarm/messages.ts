@@ -20,6 +20,7 @@
  *     6 piece   [6, id: uint, piece: bytes]                      content/piece.ts
  *    13 status  [13, id: uint, status: bytes ≤ 64]               swarm/copy-status.ts
  *     9 error   [9, id: uint, reason: uint]     1 not held · 2 out of range · 3 unavailable · 4 cancelled
+ *                                                            5 busy: ask elsewhere, or later
  *
  * `first` and `count` are runs in a table request, chunks in a piece request. `base` is the root of what the
  * getter has, which a provider that names it among its roots has as well; to others the getter describes
@@ -49,7 +50,7 @@ import { violation } from "./error.ts";
 
 export const PROTOCOL: string = "rustpatcher/1";
 
-export type ErrorReason = "not-held" | "out-of-range" | "unavailable" | "cancelled";
+export type ErrorReason = "not-held" | "out-of-range" | "unavailable" | "cancelled" | "busy";
 
 /** For a release. */
 export type ContentRequest =
@@ -127,6 +128,7 @@ const REASONS = {
   "out-of-range": 2,
   unavailable: 3,
   cancelled: 4,
+  busy: 5,
 } as const satisfies Record<ErrorReason, number>;
 
 /** A new array, at most FRAME_MAX_BYTES. */

@@ -25,12 +25,15 @@ import {
 } from "./messages.ts";
 import type { ClaimedRecord, NewestRecord } from "./newest-record.ts";
 import type { SwarmScope } from "./scope.ts";
+import type { Upload, UploadPlace } from "./upload.ts";
 
 export interface ProviderContext {
   readonly scope: SwarmScope;
   readonly clock: Clock;
   readonly holdings: Holdings;
   readonly newest: NewestRecord;
+  /** Shared by all sessions. */
+  readonly upload: Upload;
   /** A client says that it has all of a root now: a claim, good for counting and for nothing else. */
   readonly onDone?: (client: Uint8Array, root: ContentRoot) => void;
   /** Bytes of answers sent. */
@@ -48,6 +51,7 @@ export class ProviderSession {
   readonly #onClose: (reason: SwarmError) => void;
   /** Before the welcome: for the hello. Afterwards: for something to do. */
   readonly #deadline: Deadline;
+  readonly #place: UploadPlace;
   /** A client that does not take what it asked for is as bad as a provider that does not send. */
   readonly #drain: Deadline;
   #state: "hello" | "open" | "denied" = "hello";
@@ -56,6 +60,8 @@ export class ProviderSession {
   readonly #queue: Pending[] = [];
   #isBlocked = false;
   #isServing = false;
+  /** When it last asked for something or got it; monotonic. */
+  #activeMs: number;
   #requests = 0;
   /** Messages that ask for nothing. */
   #notes = 0;
@@ -70,7 +76,9 @@ export class ProviderSession {
     this.#stream = stream;
     this.#context = context;
     this.#onClose = onClose;
-    const { clock } = context;
+    const { clock, upload } = context;
+    this.#activeMs = clock.monotonicMs();
+    this.#place = upload.join(stream.rawStream.remoteHost);
     this.#deadline = new Deadline(clock, () => this.#expire());
     this.#drain = new Deadline(clock, () => this.close(timeout("it does not take its answers")));
     this.#channel = new Channel(stream, {
@@ -86,6 +94,11 @@ export class ProviderSession {
     return this.#state === "open";
   }
 
+  /** For how long it has asked for nothing; 0 while it waits for an answer. */
+  get idleMs(): number {
+    return this.#queue.length > 0 ? 0 : this.#context.clock.monotonicMs() - this.#activeMs;
+  }
+
   close(reason: SwarmError): void {
     this.#channel.close(reason);
   }
@@ -93,6 +106,7 @@ export class ProviderSession {
   #closed(reason: SwarmError): void {
     this.#deadline.clear();
     this.#drain.clear();
+    this.#place.leave();
     this.#queue.length = 0;
     this.#onClose(reason);
   }
@@ -162,6 +176,7 @@ export class ProviderSession {
     if (this.#queue.length >= REQUESTS_IN_FLIGHT_MAX) throw violation("too many requests at once");
     if (this.#queue.some(({ id }) => id === request.id)) throw violation("a request id used twice");
     this.#queue.push(request);
+    this.#activeMs = this.#context.clock.monotonicMs();
     this.#serve();
   }
 
@@ -191,10 +206,21 @@ export class ProviderSession {
       while (!this.#isBlocked && !this.#channel.isClosed) {
         const [request] = this.#queue;
         if (request === undefined) return;
-        const answer = await this.#answer(request);
-        if (this.#channel.isClosed) return;
-        this.#queue.shift();
-        this.#send(request, answer);
+        if (request.type !== "status" && !this.#place.take()) {
+          this.#queue.shift();
+          this.#refuse(request.id, "busy");
+          continue;
+        }
+        const done = await this.#place.turn();
+        let sizeBytes = 0;
+        try {
+          const answer = await this.#answer(request);
+          if (this.#channel.isClosed) return;
+          this.#queue.shift();
+          sizeBytes = this.#send(request, answer);
+        } finally {
+          done(sizeBytes);
+        }
       }
     } finally {
       // In the same turn as the last look at the queue: a request that comes next starts it again.
@@ -202,11 +228,19 @@ export class ProviderSession {
     }
   }
 
-  #send({ type, id }: Request, answer: Uint8Array | ErrorReason): void {
-    if (typeof answer === "string") return this.#refuse(id, answer);
+  /** Returns the bytes that were sent. */
+  #send({ type, id }: Request, answer: Uint8Array | ErrorReason): number {
+    if (typeof answer === "string") {
+      this.#refuse(id, answer);
+      return 0;
+    }
     this.#isBlocked = !this.#channel.send(encodeProviderMessage({ type, id, bytes: answer }));
     this.#context.onServed?.(answer.length);
+    // Who has to wait for its turn is not idle.
+    this.#activeMs = this.#context.clock.monotonicMs();
+    this.#deadline.set(IDLE_TIMEOUT_MS);
     if (this.#isBlocked) this.#drain.set(PROGRESS_WINDOW_MS);
+    return answer.length;
   }
 
   /** It may be cancelled before it is its turn; afterwards the work is done and can as well be sent. */

@@ -2,18 +2,22 @@
 import type { SecretStream, Server } from "@hyperswarm/dht";
 import type HyperDHT from "@hyperswarm/dht";
 import { toHex } from "../core/bytes.ts";
-import { AUTH_TIMEOUT_MS, CONNECTIONS_IN_MAX } from "../core/limits.ts";
+import { AUTH_TIMEOUT_MS, CONNECTIONS_IN_MAX, GIVE_WAY_AFTER_MS } from "../core/limits.ts";
 import { SwarmError } from "./error.ts";
 import { HostCounts } from "./host-counts.ts";
 import type { Peers } from "./peers.ts";
 import { ProviderSession, type ProviderContext } from "./provider-session.ts";
+import { Upload } from "./upload.ts";
 
-export interface ListenerContext extends ProviderContext {
+export interface ListenerContext extends Omit<ProviderContext, "upload"> {
   readonly peers: Peers;
+  /** Absent: as much as there is. */
+  readonly uploadBytesPerS?: number;
 }
 
 export class Provider {
   readonly #context: ListenerContext;
+  readonly #upload: Upload;
   readonly #sessions = new Set<ProviderSession>();
   readonly #hosts = new HostCounts();
   /** Handshakes we let pass, by when they are forgotten if no connection follows; monotonic. */
@@ -22,6 +26,7 @@ export class Provider {
 
   constructor(context: ListenerContext) {
     this.#context = context;
+    this.#upload = new Upload(context.clock, context.uploadBytesPerS);
   }
 
   get connections(): number {
@@ -48,11 +53,13 @@ export class Provider {
     stream.on("error", () => undefined);
     this.#handshakes.shift();
     const { remoteHost } = stream.rawStream;
+    if (this.#sessions.size >= CONNECTIONS_IN_MAX) this.#idle[0]?.close(gaveWay());
     if (this.#sessions.size >= CONNECTIONS_IN_MAX || !this.#hosts.tryAdd(remoteHost)) {
       stream.destroy();
       return;
     }
-    const session = new ProviderSession(stream, this.#context, (reason) => {
+    const context = { ...this.#context, upload: this.#upload };
+    const session = new ProviderSession(stream, context, (reason) => {
       this.#sessions.delete(session);
       this.#hosts.remove(remoteHost);
       // Whoever breaks the protocol does not come again under this key.
@@ -66,6 +73,7 @@ export class Provider {
   async destroy(): Promise<void> {
     const reason = new SwarmError("STOPPED", "we are stopping", { blame: "local" });
     for (const session of this.#sessions) session.close(reason);
+    this.#upload.destroy();
     await this.#server?.close();
   }
 
@@ -76,9 +84,21 @@ export class Provider {
   #admits(key: Uint8Array): boolean {
     const nowMs = this.#context.clock.monotonicMs();
     this.#handshakes = this.#handshakes.filter((untilMs) => untilMs > nowMs);
-    if (this.#sessions.size + this.#handshakes.length >= CONNECTIONS_IN_MAX) return false;
+    const taken = this.#sessions.size - this.#idle.length + this.#handshakes.length;
+    if (taken >= CONNECTIONS_IN_MAX) return false;
     if (this.#context.peers.isBanned(toHex(key))) return false;
     this.#handshakes.push(nowMs + AUTH_TIMEOUT_MS);
     return true;
   }
+
+  /** D10: connections that ask for nothing must not keep those out who would. */
+  get #idle(): ProviderSession[] {
+    return [...this.#sessions].filter(({ idleMs }) => idleMs >= GIVE_WAY_AFTER_MS);
+  }
+}
+
+function gaveWay(): SwarmError {
+  return new SwarmError("CLOSED", "the connection was idle and somebody else needed it", {
+    blame: "local",
+  });
 }

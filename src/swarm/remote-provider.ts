@@ -183,10 +183,14 @@ export class RemoteProvider {
         return this.#welcome(message);
       case "error":
         return this.#take(message.id, undefined).reject(
-          new SwarmError("NOT_HELD", `the provider does not have it: ${message.reason}`, {
-            blame: "peer",
-            reason: message.reason,
-          }),
+          new SwarmError(
+            message.reason === "busy" ? "BUSY" : "NOT_HELD",
+            `the provider does not give it: ${message.reason}`,
+            {
+              blame: "peer",
+              reason: message.reason,
+            },
+          ),
         );
       case "region":
       case "table":

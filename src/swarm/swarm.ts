@@ -43,6 +43,8 @@ export interface SwarmOptions extends SwarmScope {
    * nothing is told but what the protocol cannot do without.
    */
   readonly refusal?: () => string | undefined;
+  /** What is sent to others at most. 0: nothing, and nobody is told of us. Absent: as much as there is. */
+  readonly uploadBytesPerS?: number;
   /** Discovers by itself, about this often. Absent: only when asked to. */
   readonly intervalMs?: number;
 }
@@ -78,7 +80,7 @@ export class Swarm {
   #found = Promise.withResolvers<void>();
 
   private constructor(options: SwarmOptions, dht: HyperDHT) {
-    const { clock, onRecord, copies, onServed, refusal, intervalMs } = options;
+    const { clock, onRecord, copies, onServed, refusal, uploadBytesPerS, intervalMs } = options;
     this.#options = options;
     this.#dht = dht;
     this.#targetKey = targetPublicKey(options.owner, options.name);
@@ -99,6 +101,7 @@ export class Swarm {
         onServed?.(sizeBytes);
       },
       ...(refusal === undefined ? {} : { status: () => this.#status(refusal()) }),
+      ...(uploadBytesPerS === undefined ? {} : { uploadBytesPerS }),
     });
     this.#repeaters = [
       new Repeater(
@@ -262,6 +265,7 @@ export class Swarm {
 
   /** On this minute's topic. Older ones are left to expire: nobody looks there any more. */
   async #announce(): Promise<void> {
+    if (this.#options.uploadBytesPerS === 0) return;
     if (this.#holdings.isEmpty || this.#stopping.signal.aborted) return;
     const minute = unixMinute(this.#options.clock.nowMs());
     try {

@@ -12,6 +12,7 @@ const extension: Extension = {
   channel: "stable",
   mode: "at 03:30",
   intervalSeconds: 600,
+  upload: "300 KB/s",
   bootstrap: ["10.0.0.1:1000"],
   sharedSecret: undefined,
   record: undefined,
@@ -35,6 +36,7 @@ test("takes what was stamped in", () => {
     config: {
       mode: { kind: "at", hour: 3, minute: 30 },
       intervalMs: 600_000,
+      uploadBytesPerS: 300_000,
       bootstrap: [{ host: "10.0.0.1", port: 1000 }],
       tellsStatus: true,
     },
@@ -43,23 +45,30 @@ test("takes what was stamped in", () => {
 });
 
 test("has a default for what was not", () => {
-  const { config: found } = config({}, {}, { intervalSeconds: undefined, bootstrap: [] });
+  const { config: found } = config(
+    {},
+    {},
+    { intervalSeconds: undefined, upload: undefined, bootstrap: [] },
+  );
   expect(found.intervalMs).toBe(60_000);
+  expect(found.uploadBytesPerS).toBe(1_000_000);
   expect(found.bootstrap).toBe("public");
 });
 
 test("options win over the region, the environment over both", () => {
-  const overrides = { mode: "now", intervalSeconds: 30, bootstrap: ["b.example:2"] };
+  const overrides = { mode: "now", intervalSeconds: 30, upload: "off", bootstrap: ["b.example:2"] };
   expect(config(overrides).config).toEqual({
     mode: { kind: "now" },
     intervalMs: 30_000,
+    uploadBytesPerS: 0,
     bootstrap: [{ host: "b.example", port: 2 }],
     tellsStatus: true,
   });
-  const environment = { interval: "5", bootstrap: "127.0.0.1:3, 127.0.0.2:4" };
+  const environment = { interval: "5", upload: "unlimited", bootstrap: "127.0.0.1:3, 127.0.0.2:4" };
   expect(config(overrides, environment).config).toEqual({
     mode: { kind: "now" },
     intervalMs: 5_000,
+    uploadBytesPerS: Infinity,
     bootstrap: [
       { host: "127.0.0.1", port: 3 },
       { host: "127.0.0.2", port: 4 },
@@ -120,4 +129,11 @@ test.each(["nonsense", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1
 test("a mode that is none is an error", () => {
   expect(codeOf(() => config({ mode: "at 24:00" }))).toBe("FIELD_INVALID");
   expect(codeOf(() => config({}, {}, { mode: "sometimes" }))).toBe("FIELD_INVALID");
+});
+
+test("an upload rate that is none is said, and the next source counts", () => {
+  const { config: found, warnings } = config({ upload: "2 MB/s" }, { upload: "2 Mbit" });
+  expect(found.uploadBytesPerS).toBe(2_000_000);
+  expect(warnings).toEqual([expect.stringContaining("is not an upload rate")]);
+  expect(config({}, { upload: "" })).toMatchObject({ warnings: [] });
 });

@@ -118,6 +118,7 @@ const extension: Extension = {
   channel: "beta",
   mode: "at 03:30",
   intervalSeconds: 30,
+  upload: "500 KB/s",
   bootstrap: ["127.0.0.1:49737", "[::1]:1"],
   sharedSecret: new Uint8Array(32).fill(5),
   record: {
@@ -131,6 +132,7 @@ describe("extension", () => {
     const bare: Extension = {
       ...extension,
       intervalSeconds: undefined,
+      upload: undefined,
       bootstrap: [],
       sharedSecret: undefined,
       record: undefined,

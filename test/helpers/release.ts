@@ -134,6 +134,7 @@ function signedRegion(
     channel: name.channel,
     mode: "now",
     intervalSeconds: undefined,
+    upload: undefined,
     bootstrap: [],
     sharedSecret: undefined,
     record: { bytes: record.bytes, signature: record.signature },

@@ -72,7 +72,12 @@ export class SwarmWorld {
   /** A provider without announcements, to be reached by its key. */
   async provider(
     holdings: readonly Holding[],
-    { clock = systemClock, scope = this.scope, status }: PeerOptions = {},
+    {
+      clock = systemClock,
+      scope = this.scope,
+      status,
+      uploadBytesPerS = Infinity,
+    }: PeerOptions = {},
   ): Promise<TestProvider> {
     const dht = await this.net.createNode();
     const peers = new Peers(clock, dht.defaultKeyPair.publicKey);
@@ -90,6 +95,7 @@ export class SwarmWorld {
       peers,
       newest,
       holdings: held,
+      uploadBytesPerS,
       onDone: (client) => void done.push(toHex(client)),
       onServed: (sizeBytes) => (servedBytes += sizeBytes),
       ...(status === undefined ? {} : { status }),
@@ -147,6 +153,8 @@ export interface PeerOptions {
   readonly scope?: SwarmScope;
   /** What a provider tells of itself; default: nothing. */
   readonly status?: () => CopyStatus;
+  /** Of a provider. */
+  readonly uploadBytesPerS?: number;
 }
 
 export interface TestProvider {

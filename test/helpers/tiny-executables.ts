@@ -129,6 +129,7 @@ export function signedImage(options: ImageOptions): Uint8Array {
     channel: "stable",
     mode: "now",
     intervalSeconds: undefined,
+    upload: undefined,
     bootstrap: [],
     sharedSecret: undefined,
     record: { bytes: record.bytes, signature: record.signature },

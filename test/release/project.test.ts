@@ -44,6 +44,7 @@ describe("package.json", () => {
       channel: "beta",
       bootstrap: ["127.0.0.1:1"],
       intervalSeconds: 30,
+      upload: "500 KB/s",
       sharedSecret: encodeZ32(new Uint8Array(32).fill(1)),
       statistics: false,
     };
@@ -96,6 +97,7 @@ describe("settings", () => {
     [{ ...good, intervalSeconds: 0 }, "interval"],
     [{ ...good, intervalSeconds: 1.5 }, "interval"],
     [{ ...good, intervalSeconds: 86_401 }, "interval"],
+    [{ ...good, upload: "fast" }, "upload rate"],
     [{ ...good, bootstrap: ["nohost"] }, "bootstrap"],
     [{ ...good, bootstrap: ["host:0"] }, "bootstrap"],
     [{ ...good, sharedSecret: "short" }, "shared secret"],

@@ -84,6 +84,7 @@ const PROVIDER: [ProviderMessage, string][] = [
   ],
   [{ type: "status", id: 5, bytes: fill(9, 7) }, `83 0d 05 49${hex(9, 7)}`],
   [{ type: "error", id: 4, reason: "out-of-range" }, "83 09 04 02"],
+  [{ type: "error", id: 4, reason: "busy" }, "83 09 04 05"],
 ];
 
 const bytesOf = (text: string): Uint8Array => fromHex(text.replaceAll(" ", ""));
