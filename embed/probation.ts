@@ -17,7 +17,7 @@ import {
   regionDigest,
   type Pending,
 } from "../src/update/pending.ts";
-import { readOwnRegionSync } from "./region.ts";
+import { readOwnRegion } from "./region.ts";
 
 /** Alive for so long, with the event loop turning: healthy. */
 const HEALTHY_MS = 10_000;
@@ -94,7 +94,7 @@ function readOwn(path: string): Pending | undefined {
   if (!isOurs || (stats.mode & OTHERS_MAY_WRITE) !== 0) return undefined;
   if (stats.size > PENDING_MAX_BYTES) return undefined;
   const pending = parsePending(fs.readFileSync(path, "latin1"));
-  return pending?.region === regionDigest(readOwnRegionSync()) ? pending : undefined;
+  return pending?.region === regionDigest(readOwnRegion()) ? pending : undefined;
 }
 
 function append(path: string, line: string): void {

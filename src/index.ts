@@ -48,6 +48,5 @@ export async function spawn(options: UpdaterMode | SpawnOptions = {}): Promise<P
   if (confirm === "manual") ownAssets().probation()?.awaitApp();
   const patcher = startPatcher(overrides);
   if (beforeRestart !== undefined) patcher.beforeRestart(beforeRestart);
-  await patcher.ready;
   return patcher;
 }

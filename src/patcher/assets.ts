@@ -1,9 +1,7 @@
 /** What travels in the executable beside the code; `embed/` knows where it lies. */
 export interface Assets {
   /** 4096 new bytes: the region of this executable, or the blank one. */
-  readonly readRegion: () => Promise<Uint8Array>;
-  /** The same at once; loading the file system's module costs an app that starts with it 3 ms. */
-  readonly readRegionSync: () => Uint8Array;
+  readonly readRegion: () => Uint8Array;
   /** Step 9: this version's probation, while it is on one. */
   readonly probation: () => Probation | undefined;
   /** The Worker half, one script. */

@@ -1,11 +1,14 @@
-import { CORE_BYTES, coreState, decodeCore } from "../exe/region.ts";
+import { CORE_BYTES, coreState, decodeCore, looksSigned } from "../exe/region.ts";
 import { ownAssets } from "./assets.ts";
 
-/** Why this process cannot update itself; undefined when it can. Never rejects. */
-export async function inactiveReason(disable: string | undefined): Promise<string | undefined> {
+/** Why this process cannot update itself; undefined when it can. Never throws. */
+export function inactiveReason(disable: string | undefined): string | undefined {
   if (disable === "1") return "updates are switched off by RUSTPATCHER_DISABLE=1";
   try {
-    const core = decodeCore((await ownAssets().readRegion()).subarray(0, CORE_BYTES));
+    const region = ownAssets().readRegion();
+    // Every start of the app comes by here. The Worker verifies all of it, and says what is wrong.
+    if (looksSigned(region)) return undefined;
+    const core = decodeCore(region.subarray(0, CORE_BYTES));
     switch (coreState(core)) {
       case "signed":
         return undefined;

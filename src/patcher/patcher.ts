@@ -46,22 +46,17 @@ export class Patcher extends Emitter<PatcherEvents> {
   #link: WorkerLink | undefined;
   #hasCrashed = false;
   #drain: { readonly hook: BeforeRestart; readonly timeoutMs: number } | undefined;
-  #isStopped = false;
-  /** @internal Settled once it is known whether this program can update itself. Never rejects. */
-  readonly ready: Promise<void>;
 
   /** @internal */
   constructor(overrides: Overrides, log: Log) {
     super();
     this.#log = log;
-    this.ready = this.#begin(overrides);
-  }
-
-  async #begin(overrides: Overrides): Promise<void> {
-    const reason = await inactiveReason(startFacts.env["RUSTPATCHER_DISABLE"]);
-    if (reason !== undefined) return this.#log("warn", reason);
-    if (this.#isStopped) return;
     const { env, execPath } = startFacts;
+    const reason = inactiveReason(env["RUSTPATCHER_DISABLE"]);
+    if (reason !== undefined) {
+      log("warn", reason);
+      return;
+    }
     this.#link = new WorkerLink({
       workerPath: ownAssets().workerPath,
       start: {
@@ -92,7 +87,6 @@ export class Patcher extends Emitter<PatcherEvents> {
    * decides what becomes of it. Rejects with a PatcherError.
    */
   async check(): Promise<ReleaseInfo | undefined> {
-    await this.ready;
     return this.#link?.ask("check");
   }
 
@@ -101,7 +95,6 @@ export class Patcher extends Emitter<PatcherEvents> {
    * with undefined when there is nothing newer. Rejects with a PatcherError.
    */
   async apply(): Promise<ReleaseInfo | undefined> {
-    await this.ready;
     return this.#link?.ask("apply");
   }
 
@@ -119,7 +112,6 @@ export class Patcher extends Emitter<PatcherEvents> {
    * the process is about to become. Rejects with a PatcherError, also when there is nothing to go back to.
    */
   async rollback(): Promise<ReleaseInfo | undefined> {
-    await this.ready;
     return this.#link?.ask("rollback");
   }
 
@@ -134,8 +126,6 @@ export class Patcher extends Emitter<PatcherEvents> {
   /** Leaves the swarm and frees every socket, timer and thread. A stopped patcher stays stopped. */
   async stop(): Promise<void> {
     if (Reflect.get(globalThis, SLOT) === this) Reflect.deleteProperty(globalThis, SLOT);
-    this.#isStopped = true;
-    await this.ready;
     await this.#link?.stop();
   }
 

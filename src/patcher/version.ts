@@ -12,7 +12,7 @@ export class Version {
 
   /** The version that was stamped into this executable; undefined when none was, as under `bun run`. */
   static current(): Version | undefined {
-    const { version } = decodeCore(ownAssets().readRegionSync().subarray(0, CORE_BYTES));
+    const { version } = decodeCore(ownAssets().readRegion().subarray(0, CORE_BYTES));
     return version && new Version(version);
   }
 

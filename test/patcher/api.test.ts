@@ -9,13 +9,8 @@ import { inactiveReason } from "../../src/patcher/own-region.ts";
 import { isShown, verbosityOf } from "../../src/patcher/stderr.ts";
 import { codeOf } from "../helpers/installed.ts";
 
-const provide = (readRegionSync: () => Uint8Array): void =>
-  provideAssets({
-    readRegion: async () => readRegionSync(),
-    readRegionSync,
-    probation: () => undefined,
-    workerPath: "",
-  });
+const provide = (readRegion: () => Uint8Array): void =>
+  provideAssets({ readRegion, probation: () => undefined, workerPath: "" });
 
 describe("UpdaterMode", () => {
   test("is the text that package.json takes", () => {
@@ -75,7 +70,7 @@ describe("a program that cannot update itself", () => {
     ["damaged", new Uint8Array(CORE_BYTES), "damaged"],
   ])("because its region is %s: knows why", async (_state, core, reason) => {
     provide(regionWith(core));
-    expect(await inactiveReason(undefined)).toContain(reason);
+    expect(inactiveReason(undefined)).toContain(reason);
   });
 
   test("because its region cannot be read: knows why, and does not throw", async () => {
@@ -83,14 +78,14 @@ describe("a program that cannot update itself", () => {
       throw new Error("no such file");
     };
     provide(readRegion);
-    expect(await inactiveReason(undefined)).toContain("no such file");
+    expect(inactiveReason(undefined)).toContain("no such file");
   });
 
   test("is switched off by 1 alone", async () => {
     provide(regionWith(encodeCore(signed)));
-    expect(await inactiveReason("1")).toContain("RUSTPATCHER_DISABLE");
+    expect(inactiveReason("1")).toContain("RUSTPATCHER_DISABLE");
     for (const other of [undefined, "", "0", "true"]) {
-      expect(await inactiveReason(other)).toBeUndefined();
+      expect(inactiveReason(other)).toBeUndefined();
     }
   });
 
