@@ -4,9 +4,10 @@ import type { UpdateEvent } from "../src/update/events.ts";
 export function eventText(event: UpdateEvent): string | undefined {
   switch (event.name) {
     case "checking":
-    // The updater says errors and rollbacks itself, and repeated ones only once.
+    // The updater says errors, rollbacks and withdrawals itself, and repeated ones only once.
     case "error":
     case "rolled-back":
+    case "withdrawn":
       return undefined;
     case "available":
       return `found ${event.release.version}`;

@@ -12,7 +12,8 @@
  *   root            bytes    32, content root of the canonical stream
  *   target          text     target.ts
  *   version         text     version.ts
- *   x               map      optional: additions that a reader may ignore. Any other unknown field is refused.
+ *   x               map      optional: additions that a reader may ignore (record-additions.ts). Any other
+ *                            unknown field is refused.
  *
  * The signature is that of a HyperDHT mutable record with value = these bytes and seq = published, under
  * the target key (hyperdht lib/persistent.js signMutable), so that any copy can put it into the DHT.
@@ -24,12 +25,12 @@ import {
   type SecretSeed,
   type Signature,
 } from "./brand.ts";
-import { concat, utf8 } from "./bytes.ts";
+import { concat, equal, utf8 } from "./bytes.ts";
 import { decodeCbor, encodeCbor, type CborValue } from "./cbor.ts";
 import { CoreError } from "./core-error.ts";
 import { Fields } from "./fields.ts";
 import { blake2b256 } from "./hash.ts";
-import { verifySignature } from "./keys.ts";
+import { publicKeyOf, verifySignature } from "./keys.ts";
 import {
   EXECUTABLE_MAX_BYTES,
   NAME_MAX_BYTES,
@@ -37,9 +38,10 @@ import {
   UINT_MAX,
   VERSION_MAX_BYTES,
 } from "./limits.ts";
+import { decodeAdditions, encodeAdditions, type RecordAdditions } from "./record-additions.ts";
 import { checkTarget, type Target } from "./target.ts";
 import { signForTarget, targetPublicKey } from "./target-key.ts";
-import { parseVersion, type ParsedVersion } from "./version.ts";
+import { compareVersions, parseVersion, type ParsedVersion } from "./version.ts";
 
 const FORMAT = 1;
 
@@ -59,10 +61,13 @@ export interface ReleaseRecord {
   readonly expiresS: number;
   /** The lowest version that may update directly to this one. */
   readonly from: ParsedVersion | undefined;
+  readonly x: RecordAdditions;
 }
 
 /** An owner-signed record that was checked under one target key. Only verifyRecord makes these. */
 export interface VerifiedRecord {
+  /** Whose signature it is, by a target key. */
+  readonly owner: PublicKey;
   readonly record: ReleaseRecord;
   /** As signed. */
   readonly bytes: Uint8Array;
@@ -96,6 +101,8 @@ export function encodeRecord(record: ReleaseRecord): Uint8Array {
     ["expires", record.expiresS],
   ]);
   if (record.from !== undefined) map.set("from", record.from.text);
+  const additions = encodeAdditions(record.x);
+  if (additions !== undefined) map.set("x", additions);
   const bytes = encodeCbor(map);
   if (bytes.length > RECORD_MAX_BYTES) throw tooLong(bytes.length);
   return bytes;
@@ -116,9 +123,10 @@ export function decodeRecord(bytes: Uint8Array): ReleaseRecord {
   const lengthBytes = fields.uint("length", EXECUTABLE_MAX_BYTES, 1);
   const publishedS = fields.uint("published", UINT_MAX, 1);
   const expiresS = fields.uint("expires", UINT_MAX);
+  const version = parseVersion(fields.text("version", VERSION_MAX_BYTES));
   const record: ReleaseRecord = {
     app: checkName(fields.text("app", NAME_MAX_BYTES), "app name"),
-    version: parseVersion(fields.text("version", VERSION_MAX_BYTES)),
+    version,
     target: checkTarget(fields.text("target", NAME_MAX_BYTES)),
     channel: checkName(fields.text("channel", NAME_MAX_BYTES), "channel"),
     lengthBytes,
@@ -128,15 +136,12 @@ export function decodeRecord(bytes: Uint8Array): ReleaseRecord {
     publishedS,
     expiresS,
     from: fields.has("from") ? parseVersion(fields.text("from", VERSION_MAX_BYTES)) : undefined,
+    x: decodeAdditions(fields.take("x"), version),
   };
   if (expiresS !== 0 && expiresS <= publishedS) {
     throw new CoreError("FIELD_INVALID", "the record expires before it was published", {
       blame: "peer",
     });
-  }
-  const additions = fields.take("x");
-  if (additions !== undefined && !(additions instanceof Map)) {
-    throw new CoreError("FIELD_INVALID", 'field "x" is not a map', { blame: "peer" });
   }
   fields.end();
   return record;
@@ -172,7 +177,8 @@ export function mutableSignable(seq: number, value: Uint8Array): Uint8Array {
 export function signRecord(seed: SecretSeed, record: ReleaseRecord): VerifiedRecord {
   const bytes = encodeRecord(record);
   const message = mutableSignable(record.publishedS, bytes);
-  return { record, bytes, signature: signForTarget(seed, record, message) };
+  const signature = signForTarget(seed, record, message);
+  return { owner: publicKeyOf(seed), record, bytes, signature };
 }
 
 /**
@@ -188,5 +194,30 @@ export function verifyRecord(
   const record = decodeRecord(bytes);
   const key = targetPublicKey(owner, record);
   verifySignature(key, mutableSignable(record.publishedS, bytes), signature, "the release record");
-  return { record, bytes, signature };
+  return { owner, record, bytes, signature };
+}
+
+/** Does `record` withdraw this version? Then its own is the one to go back to. */
+export function isWithdrawnBy(
+  version: ParsedVersion,
+  { version: good, x }: ReleaseRecord,
+): boolean {
+  const { withdrawn } = x;
+  if (withdrawn === undefined) return false;
+  return compareVersions(version, good) > 0 && compareVersions(version, withdrawn) <= 0;
+}
+
+/** The highest version that a record has a say about: what comes after it is not below. */
+export function heightOf({ version, x }: ReleaseRecord): ParsedVersion {
+  return x.withdrawn ?? version;
+}
+
+/** Two announcements of one executable: all that says what it is is equal. */
+export function isSameRelease(a: ReleaseRecord, b: ReleaseRecord): boolean {
+  return (
+    a.version.text === b.version.text &&
+    a.lengthBytes === b.lengthBytes &&
+    a.regionOffset === b.regionOffset &&
+    equal(a.root, b.root)
+  );
 }

@@ -1,10 +1,15 @@
 import type { PublicKey } from "../core/brand.ts";
 import { equal } from "../core/bytes.ts";
 import { verifySignature } from "../core/keys.ts";
-import type { ReleaseRecord, VerifiedRecord } from "../core/release-record.ts";
+import {
+  isSameRelease,
+  verifyRecord,
+  type ReleaseRecord,
+  type VerifiedRecord,
+} from "../core/release-record.ts";
 import { coreMessage } from "./core-hash.ts";
 import { ExeError } from "./error.ts";
-import { EXTENSION_BYTES, type Extension } from "./extension.ts";
+import { EXTENSION_BYTES, settingsDigest, type Extension } from "./extension.ts";
 import { decodeRegion, type FullRegion } from "./full-region.ts";
 import { coreState, type RegionCore } from "./region.ts";
 
@@ -67,13 +72,9 @@ export function checkOwner(expected: PublicKey, actual: PublicKey): void {
 /** The region and the record must tell one story: a mix of two releases is refused. */
 function checkRecord(core: RegionCore, extension: Extension, verified: VerifiedRecord): void {
   const { record } = verified;
-  const carried = extension.record;
-  if (
-    carried === undefined ||
-    !equal(carried.bytes, verified.bytes) ||
-    !equal(carried.signature, verified.signature)
-  ) {
-    throw mismatch("record", record);
+  checkCarried(extension, verified);
+  if (record.x.settings !== undefined && !equal(settingsDigest(extension), record.x.settings)) {
+    throw mismatch("settings", record);
   }
   if (core.version?.text !== record.version.text) throw mismatch("version", record);
   for (const name of ["app", "target", "channel"] as const) {
@@ -89,10 +90,29 @@ function checkRecord(core: RegionCore, extension: Extension, verified: VerifiedR
   }
 }
 
-function mismatch(field: string, record: ReleaseRecord): ExeError {
+/**
+ * The record inside is the announced one. Or the owner has announced the same executable anew since: to
+ * more copies, or because a later one was withdrawn. Then what else the region says has to be named too,
+ * or another region that was once signed around the same content could be passed off.
+ */
+function checkCarried({ record: carried }: Extension, verified: VerifiedRecord): void {
+  const { owner, record } = verified;
+  if (carried === undefined) throw mismatch("record", record);
+  if (equal(carried.bytes, verified.bytes) && equal(carried.signature, verified.signature)) return;
+  if (record.x.settings === undefined) throw mismatch("record", record);
+  let other: ReleaseRecord;
+  try {
+    other = verifyRecord(owner, carried.bytes, carried.signature).record;
+  } catch (cause) {
+    throw mismatch("record", record, cause);
+  }
+  if (!isSameRelease(other, record)) throw mismatch("record", record);
+}
+
+function mismatch(field: string, record: ReleaseRecord, cause?: unknown): ExeError {
   return new ExeError(
     "RECORD_MISMATCH",
     `the region and the release record of version ${record.version.text} differ in: ${field}`,
-    { blame: "artifact", field },
+    { blame: "artifact", cause, field },
   );
 }

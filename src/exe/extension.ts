@@ -6,9 +6,11 @@ import { asSignature, type PublicKey, type Signature } from "../core/brand.ts";
 import { concat, equal, fromHex, isZero, u16le } from "../core/bytes.ts";
 import { decodeCbor, encodeCbor, type CborValue } from "../core/cbor.ts";
 import { Fields } from "../core/fields.ts";
+import { sha256 } from "../core/hash.ts";
 import { checkPublicKey } from "../core/keys.ts";
 import { NAME_MAX_BYTES, RECORD_MAX_BYTES } from "../core/limits.ts";
 import { Reader } from "../core/reader.ts";
+import { SHORT_DIGEST_BYTES } from "../core/record-additions.ts";
 import { checkName } from "../core/release-record.ts";
 import { checkTarget, type Target } from "../core/target.ts";
 import { ExeError } from "./error.ts";
@@ -61,8 +63,8 @@ function invalid(reason: string, cause?: unknown): ExeError {
   });
 }
 
-/** @throws {ExeError} EXTENSION_INVALID when the values do not fit. Returns 3920 new bytes. */
-export function encodeExtension(extension: Extension): Uint8Array {
+/** What an app runs with: everything but what a signature adds. */
+function settingsMap(extension: Extension): Map<string, CborValue> {
   const map = new Map<string, CborValue>([
     ["format", FORMAT],
     ["app", extension.app],
@@ -76,6 +78,20 @@ export function encodeExtension(extension: Extension): Uint8Array {
   if (extension.bootstrap.length > 0) map.set("bootstrap", [...extension.bootstrap]);
   if (extension.sharedSecret !== undefined) map.set("secret", extension.sharedSecret);
   if (extension.statistics === false) map.set("statistics", false);
+  return map;
+}
+
+/**
+ * 16 bytes. The record names it, so that a release which is announced anew still means one region's
+ * settings, although that region carries the record of before.
+ */
+export function settingsDigest(extension: Extension): Uint8Array {
+  return sha256(encodeCbor(settingsMap(extension))).slice(0, SHORT_DIGEST_BYTES);
+}
+
+/** @throws {ExeError} EXTENSION_INVALID when the values do not fit. Returns 3920 new bytes. */
+export function encodeExtension(extension: Extension): Uint8Array {
+  const map = settingsMap(extension);
   if (extension.record !== undefined) {
     map.set("record", extension.record.bytes);
     map.set("signature", extension.record.signature);

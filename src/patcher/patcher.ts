@@ -25,6 +25,11 @@ export interface PatcherEvents {
   applied: [release: ReleaseInfo];
   /** The last moment of this version: what a listener does synchronously is still done. */
   restarting: [release: ReleaseInfo];
+  /**
+   * The owner has withdrawn `version`, which this program is or has installed. It goes back to `release`, as
+   * the mode has it: with "manual", when the app calls `apply()`.
+   */
+  withdrawn: [version: string, release: ReleaseInfo];
   /** The newer version ended too often before it was healthy: this one is back, that one is refused. */
   "rolled-back": [version: string];
   error: [error: PatcherError];
@@ -181,6 +186,9 @@ export class Patcher extends Emitter<PatcherEvents> {
         return;
       case "rolled-back":
         this.emit("rolled-back", event.version);
+        return;
+      case "withdrawn":
+        this.emit("withdrawn", event.version, event.release);
         return;
       case "error":
         return this.#tellError(event.error);

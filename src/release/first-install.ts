@@ -162,7 +162,8 @@ function checkFile(owner: PublicKey, fd: number, record: VerifiedRecord, region:
 }
 
 function isAsAnnounced(file: VerifiedFull, record: VerifiedRecord, region: Uint8Array): boolean {
-  return equal(file.record.bytes, record.bytes) && equal(file.region, region);
+  checkRegion(file.owner, file.region, record);
+  return equal(file.region, region);
 }
 
 function notAsAnnounced(): ExeError {

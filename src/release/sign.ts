@@ -15,7 +15,7 @@ import { canonicalStream } from "../exe/canonical.ts";
 import { coreMessage, hashWithoutCore } from "../exe/core-hash.ts";
 import { detectMachine } from "../exe/detect.ts";
 import { ExeError } from "../exe/error.ts";
-import { encodeExtension, type Extension } from "../exe/extension.ts";
+import { encodeExtension, settingsDigest, type Extension } from "../exe/extension.ts";
 import { findRegion, type FoundRegion } from "../exe/find-region.ts";
 import { decodeRegion } from "../exe/full-region.ts";
 import { isForTarget, targetOf } from "../exe/machine.ts";
@@ -123,6 +123,7 @@ function signFull(
     publishedS: options.publishedS,
     expiresS: 0,
     from: undefined,
+    x: { settings: settingsDigest(unsigned) },
   });
   const extension: Extension = { ...unsigned, record };
   draft.write(offset + CORE_BYTES, encodeExtension(extension));

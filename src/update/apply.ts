@@ -5,12 +5,14 @@
 import { fchmodSync, fsyncSync, linkSync, lstatSync, renameSync, rmSync } from "node:fs";
 import { syncDirectory } from "../fs/temporary-file.ts";
 import type { TargetName } from "../core/target-key.ts";
+import { checkRegion } from "../exe/check-region.ts";
 import { verifyExecutable, type VerifiedFull } from "../exe/verify-executable.ts";
 import { withFile } from "../fs/file-source.ts";
 import { UpdateError } from "./error.ts";
 import { isSameFile, type Installation } from "./installation.ts";
 import type { Lock } from "./lock.ts";
 import { beginProbation, endProbation } from "./probation.ts";
+import type { Candidate } from "./trusted-state.ts";
 import type { VerifiedUpdate } from "./verify.ts";
 
 /** Read, write and execute for everybody; never setuid, setgid or sticky. */
@@ -121,6 +123,29 @@ export function rollBack(installation: Installation, own: VerifiedFull, _held: L
   const previous = verifiedPrevious(installation, own);
   putBack(installation);
   return previous;
+}
+
+/**
+ * The same, if the previous version is this release; else undefined, and nothing was changed.
+ * @throws {UpdateError} EXECUTABLE_UNSAFE, DIRECTORY_UNSAFE, DIRECTORY_READ_ONLY
+ */
+export function rollBackTo(
+  candidate: Candidate,
+  installation: Installation,
+  own: VerifiedFull,
+  _held: Lock,
+): AppliedUpdate | undefined {
+  installation.checkSafe();
+  let executable: VerifiedFull;
+  try {
+    executable = verifiedPrevious(installation, own);
+    checkRegion(candidate.owner, executable.region, candidate);
+  } catch {
+    // There is none, or another one: it is fetched like any release.
+    return undefined;
+  }
+  putBack(installation);
+  return { executable };
 }
 
 function verifiedPrevious({ previousPath }: Installation, own: VerifiedFull): VerifiedFull {

@@ -9,6 +9,8 @@ export type UpdateErrorCode =
   | "RECORD_STALE"
   /** Step 2: newer, but with a version below one that was seen: a rollback. */
   | "VERSION_BELOW_FLOOR"
+  /** Step 2: a release of a version that the owner has withdrawn; a later one needs a higher version. */
+  | "WITHDRAWN"
   /** Step 2: the newest record is past its end. */
   | "EXPIRED"
   /** Step 2: the release asks for a version in between first. */

@@ -24,6 +24,8 @@ export interface ErrorInfo {
 export type UpdateEvent =
   /** Step 1: looking for a newer release. */
   | { readonly name: "checking" }
+  /** Step 2: the owner has withdrawn the installed version; `release` is the one to go back to. */
+  | { readonly name: "withdrawn"; readonly version: string; readonly release: ReleaseInfo }
   /** Step 2: there is one. */
   | { readonly name: "available"; readonly release: ReleaseInfo }
   /** Step 4. */

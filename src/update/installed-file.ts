@@ -1,6 +1,6 @@
 /** The verified executable at the path, which is not the one that runs: served to others meanwhile. */
 import { closeSync, fstatSync } from "node:fs";
-import { compareVersions, type ParsedVersion } from "../core/version.ts";
+import type { ParsedVersion } from "../core/version.ts";
 import { canonicalStream } from "../exe/canonical.ts";
 import { verifyExecutable, type VerifiedFull } from "../exe/verify-executable.ts";
 import { fileSource, openFile } from "../fs/file-source.ts";
@@ -21,11 +21,14 @@ export class InstalledFile {
   }
 
   /**
-   * What step 7 has just put there. Opened anew, for reading: a program whose file is open for writing
+   * What step 7 has just put there, new or back. Opened anew, for reading: a program whose file is open for writing
    * cannot be started (ETXTBSY).
    * @throws {UpdateError} EXECUTABLE_CHANGED
    */
-  static ofUpdate(installation: Installation, update: VerifiedUpdate): InstalledFile {
+  static ofUpdate(
+    installation: Installation,
+    update: Pick<VerifiedUpdate, "identity" | "executable">,
+  ): InstalledFile {
     const fd = openFile(installation.path);
     if (isSameFile(fstatSync(fd, { bigint: true }), update.identity)) {
       return new InstalledFile(fd, update.executable);
@@ -36,18 +39,18 @@ export class InstalledFile {
 
   /**
    * What another copy of this program has put there: verified from the first byte to the last, and only
-   * as a newer release of the same owner, app, target and channel.
+   * as a release of the same owner, app, target and channel that may follow on what was installed.
    * @throws {UpdateError} EXECUTABLE_CHANGED
    */
   static adopt(
     installation: Installation,
     own: VerifiedFull,
-    installed: ParsedVersion,
+    isNext: (version: ParsedVersion) => boolean,
   ): InstalledFile {
     const fd = openFile(installation.path);
     try {
       const found = verifyExecutable(fileSource(fd), { owner: own.owner });
-      if (found.kind === "full" && isSuccessor(found, own, installed)) {
+      if (found.kind === "full" && isSuccessor(found, own, isNext)) {
         return new InstalledFile(fd, found);
       }
     } catch (cause) {
@@ -68,13 +71,17 @@ export class InstalledFile {
   }
 }
 
-function isSuccessor(found: VerifiedFull, own: VerifiedFull, installed: ParsedVersion): boolean {
+function isSuccessor(
+  found: VerifiedFull,
+  own: VerifiedFull,
+  isNext: (version: ParsedVersion) => boolean,
+): boolean {
   const [theirs, ours] = [found.record.record, own.record.record];
   return (
     theirs.app === ours.app &&
     theirs.target === ours.target &&
     theirs.channel === ours.channel &&
-    compareVersions(theirs.version, installed) > 0
+    isNext(theirs.version)
   );
 }
 

@@ -6,7 +6,7 @@
 import { equal, toHex } from "../core/bytes.ts";
 import type { ContentRoot } from "../core/brand.ts";
 import { RECORD_FUTURE_MAX_S, REFUSED_ROOTS_MAX } from "../core/limits.ts";
-import type { VerifiedRecord } from "../core/release-record.ts";
+import { heightOf, isWithdrawnBy, type VerifiedRecord } from "../core/release-record.ts";
 import type { TargetName } from "../core/target-key.ts";
 import { compareVersions, type ParsedVersion } from "../core/version.ts";
 import { UpdateError, type UpdateErrorCode } from "./error.ts";
@@ -20,7 +20,7 @@ const MS_PER_S = 1000;
 export class TrustedState {
   readonly #name: TargetName;
   #newest: VerifiedRecord;
-  /** The highest version of an accepted record or an installed executable. */
+  /** The highest version that an accepted record has spoken of, or that was installed. Never falls. */
   #floor: ParsedVersion;
   #installed: ParsedVersion;
   /** Content roots in hexadecimal, oldest first. */
@@ -30,7 +30,7 @@ export class TrustedState {
   constructor(own: VerifiedRecord) {
     this.#name = own.record;
     this.#newest = own;
-    this.#floor = own.record.version;
+    this.#floor = heightOf(own.record);
     this.#installed = own.record.version;
   }
 
@@ -65,7 +65,7 @@ export class TrustedState {
   /**
    * Step 2 (decide), first half: may this record change what we believe? The checks come before the
    * change, and an error changes nothing. True when the record is newer than what was known.
-   * @throws {UpdateError} WRONG_TARGET, FROM_FUTURE, RECORD_STALE, VERSION_BELOW_FLOOR
+   * @throws {UpdateError} WRONG_TARGET, FROM_FUTURE, RECORD_STALE, VERSION_BELOW_FLOOR, WITHDRAWN
    */
   learn(candidate: VerifiedRecord, nowMs: number): boolean {
     const { record } = candidate;
@@ -95,17 +95,32 @@ export class TrustedState {
     if (order < 0) {
       throw refusal("RECORD_STALE", "the release is older than the newest one seen", candidate);
     }
-    // A newer date does not make an older version acceptable (rollback).
-    if (compareVersions(record.version, this.#floor) < 0) {
+    // A newer date does not make an older version acceptable (rollback). A record that withdraws stands as
+    // high as what it withdraws: so the floor stays, and whatever follows has to be above it.
+    if (compareVersions(heightOf(record), this.#floor) < 0) {
       throw refusal(
         "VERSION_BELOW_FLOOR",
         "the release is newer, but its version is lower",
         candidate,
       );
     }
+    if (isWithdrawnBy(record.version, known)) {
+      throw refusal("WITHDRAWN", "the owner has withdrawn this version", candidate);
+    }
     this.#newest = candidate;
-    this.#floor = record.version;
+    this.#floor = heightOf(record);
     return true;
+  }
+
+  /** Has the owner withdrawn what is installed? Then the newest release is the one to go back to. */
+  get isWithdrawn(): boolean {
+    return isWithdrawnBy(this.#installed, this.#newest.record);
+  }
+
+  /** Step 2: may an executable of this version take the place of what is installed? */
+  isNext(version: ParsedVersion): boolean {
+    if (compareVersions(version, this.#installed) > 0) return true;
+    return this.isWithdrawn && version.text === this.#newest.record.version.text;
   }
 
   /**
@@ -115,15 +130,15 @@ export class TrustedState {
    */
   decide(nowMs: number): Candidate | undefined {
     const { record } = this.#newest;
-    // Step 2: version above ours.
-    if (compareVersions(record.version, this.#installed) <= 0) return undefined;
+    // Step 2: version above ours, or ours was withdrawn.
+    if (!this.isNext(record.version)) return undefined;
     if (record.expiresS !== 0 && record.expiresS * MS_PER_S <= nowMs) {
       throw refusal("EXPIRED", "the newest release known has expired", this.#newest);
     }
     if (record.from !== undefined && compareVersions(this.#installed, record.from) < 0) {
       throw refusal(
         "BRIDGE_REQUIRED",
-        `the release can be installed over ${record.from.text} or later`,
+        `this is ${this.#installed.text}, and the release updates ${record.from.text} or later: install ${record.from.text} by hand once`,
         this.#newest,
       );
     }

@@ -3,6 +3,7 @@
  * restart. One cycle at a time, one reading of the wall clock a cycle. Whatever fails, the program that
  * is running stays as it is and the next cycle comes.
  */
+import { lstatSync } from "node:fs";
 import { asContentRoot } from "../core/brand.ts";
 import { fromHex } from "../core/bytes.ts";
 import type { Clock } from "../core/clock.ts";
@@ -10,10 +11,9 @@ import { DISCOVER_TIMEOUT_MS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { VerifiedRecord } from "../core/release-record.ts";
 import type { UpdateMode } from "../core/update-mode.ts";
-import { compareVersions } from "../core/version.ts";
 import { REGION_BYTES } from "../exe/region.ts";
 import type { VerifiedFull } from "../exe/verify-executable.ts";
-import { applyUpdate, restorePrevious, rollBack } from "./apply.ts";
+import { applyUpdate, restorePrevious, rollBack, rollBackTo } from "./apply.ts";
 import { Assembly, sweepLeftovers } from "./assemble.ts";
 import { Attempts } from "./attempts.ts";
 import { jittered } from "./backoff.ts";
@@ -248,9 +248,18 @@ export class Updater {
     if (candidate === undefined) this.#suspectFreeze(nowMs);
     if (candidate !== undefined && this.#announced !== candidate.record.root.toHex()) {
       this.#announced = candidate.record.root.toHex();
-      this.#options.emit({ name: "available", release: infoOf(candidate) });
+      this.#announce(candidate);
     }
     return candidate;
+  }
+
+  #announce(candidate: Candidate): void {
+    const { state, emit, log } = this.#options;
+    const release = infoOf(candidate);
+    if (!state.trusted.isWithdrawn) return emit({ name: "available", release });
+    const version = state.trusted.installed.text;
+    emit({ name: "withdrawn", version, release });
+    log("warn", `version ${version} was withdrawn by its owner; going back to ${release.version}`);
   }
 
   /** A freeze looks like an owner who releases nothing (attack E5): all that can be told is the age. */
@@ -292,13 +301,14 @@ export class Updater {
     }
     try {
       this.#settleHeld(lock);
+      if (this.#goBack(candidate, lock)) return;
       if (isOnProbation(installation, own)) {
         throw new UpdateError("ON_PROBATION", "this version is still to prove itself", {
           blame: "local",
         });
       }
       if (!installation.isCurrent()) this.#adopt();
-      if (compareVersions(state.trusted.installed, candidate.record.version) >= 0) return;
+      if (!state.trusted.isNext(candidate.record.version)) return;
       sweepLeftovers(installation);
       const assembly = Assembly.begin(installation, candidate.record);
       try {
@@ -326,6 +336,18 @@ export class Updater {
     } finally {
       lock.release();
     }
+  }
+
+  /** Steps 3 to 7 for a release that was here before: no download, and one rename. */
+  #goBack(candidate: Candidate, lock: Lock): boolean {
+    const { installation, own, state, emit } = this.#options;
+    if (!state.trusted.isWithdrawn || !installation.isCurrent()) return false;
+    const applied = rollBackTo(candidate, installation, own, lock);
+    if (applied === undefined) return false;
+    const identity = lstatSync(installation.path, { bigint: true });
+    this.#setInstalled(InstalledFile.ofUpdate(installation, { ...applied, identity }));
+    emit({ name: "applied", release: infoOf(candidate) });
+    return true;
   }
 
   /** Step 9, when this version is back: the newer one is refused from now on. */
@@ -362,7 +384,7 @@ export class Updater {
   /** Another copy was faster: what it has installed is ours as well, if it is a release of ours. */
   #adopt(): void {
     const { installation, own, state } = this.#options;
-    const file = InstalledFile.adopt(installation, own, state.trusted.installed);
+    const file = InstalledFile.adopt(installation, own, (version) => state.trusted.isNext(version));
     this.#setInstalled(file);
     this.#options.emit({ name: "applied", release: infoOf(file.executable.record) });
   }
@@ -373,6 +395,10 @@ export class Updater {
     state.trusted.markInstalled(file.executable.record.record.version);
     this.#installed?.close();
     this.#installed = file;
+    if (!installation.isRunningAtPath()) return;
+    // Back at what runs, before that was left: there is nothing to become.
+    this.#installed = undefined;
+    file.close();
   }
 
   /** Step 8, by the mode. */

@@ -5,6 +5,7 @@
 import { fstatSync } from "node:fs";
 import type { PublicKey } from "../core/brand.ts";
 import { equal } from "../core/bytes.ts";
+import { checkRegion } from "../exe/check-region.ts";
 import { verifyExecutable, type VerifiedFull } from "../exe/verify-executable.ts";
 import { fileSource } from "../fs/file-source.ts";
 import type { Assembly } from "./assemble.ts";
@@ -38,19 +39,26 @@ export function verifyUpdate(
   const { path, fd } = assembly.file;
   const executable = verifyExecutable(fileSource(fd), { owner });
   // Step 6: it is the release that was decided on, not another one that is valid as well.
-  if (executable.kind !== "full" || !equal(executable.record.bytes, candidate.bytes)) {
-    throw different("record");
-  }
+  if (executable.kind !== "full") throw different("record");
+  checkAnnounced(executable, candidate);
   // Step 6: the region is, byte for byte, the one that was announced and checked against the record.
   if (!equal(executable.region, announcedRegion)) throw different("region");
   const { dev, ino } = fstatSync(fd, { bigint: true });
   return { path, fd, identity: { dev, ino }, executable } as VerifiedUpdate;
 }
 
-function different(field: string): UpdateError {
+function checkAnnounced({ owner, region }: VerifiedFull, candidate: Candidate): void {
+  try {
+    checkRegion(owner, region, candidate);
+  } catch (cause) {
+    throw different("record", cause);
+  }
+}
+
+function different(field: string, cause?: unknown): UpdateError {
   return new UpdateError(
     "NOT_AS_ANNOUNCED",
     `the assembled executable is valid, but its ${field} is not the announced one`,
-    { blame: "peer", field },
+    { blame: "peer", cause, field },
   );
 }

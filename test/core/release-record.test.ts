@@ -14,6 +14,7 @@ import {
   verifyRecord,
   type ReleaseRecord,
 } from "../../src/core/release-record.ts";
+import type { RecordAdditions } from "../../src/core/record-additions.ts";
 import { targetPublicKey } from "../../src/core/target-key.ts";
 import { parseVersion } from "../../src/core/version.ts";
 
@@ -30,6 +31,14 @@ const record: ReleaseRecord = {
   publishedS: 1_790_000_000,
   expiresS: 0,
   from: undefined,
+  x: {},
+};
+const ADDITIONS: RecordAdditions = {
+  isCritical: true,
+  notes: new Uint8Array(16).fill(1),
+  rolloutPercent: 0,
+  settings: new Uint8Array(16).fill(2),
+  withdrawn: parseVersion("9.2.3-abcdefghij"),
 };
 const signed = signRecord(seed, record);
 
@@ -42,7 +51,12 @@ function altered(name: string, value: CborValue | undefined): Uint8Array {
 }
 
 test("verifies what it signed, with and without the optional fields", () => {
-  const full = { ...record, from: parseVersion("1.0.0"), expiresS: record.publishedS + 1 };
+  const full = {
+    ...record,
+    from: parseVersion("1.0.0"),
+    expiresS: record.publishedS + 1,
+    x: ADDITIONS,
+  };
   for (const one of [record, full]) {
     const { bytes, signature } = signRecord(seed, one);
     expect(verifyRecord(owner, bytes, signature).record).toEqual(one);
@@ -59,6 +73,7 @@ test("the longest record that the fields allow fits into the limit", () => {
     version: parseVersion("1.2.3-abcdefghij"),
     from: parseVersion("1.2.3-abcdefghij"),
     expiresS: 0xffff_ffff,
+    x: { ...ADDITIONS, rolloutPercent: 99 },
   };
   expect(encodeRecord(longest).length).toBeLessThanOrEqual(RECORD_MAX_BYTES);
 });

@@ -5,9 +5,12 @@ import { concat, equal } from "../../src/core/bytes.ts";
 import { generateSeed, publicKeyOf } from "../../src/core/keys.ts";
 import { memorySource } from "../../src/core/source.ts";
 import { parseVersion } from "../../src/core/version.ts";
+import { signRecord, type VerifiedRecord } from "../../src/core/release-record.ts";
 import { checkRegion } from "../../src/exe/check-region.ts";
+import { decodeRegion, encodeRegion } from "../../src/exe/full-region.ts";
 import { CORE_BYTES, REGION_BYTES, unsignedCore } from "../../src/exe/region.ts";
 import { verifyExecutable, type VerifiedFull } from "../../src/exe/verify-executable.ts";
+import { makeRelease, type ReleaseOptions } from "../helpers/release.ts";
 import {
   coreImage,
   ELF_X64,
@@ -218,6 +221,40 @@ describe("a region as a peer announces it", () => {
     expect(() => check(regionWith({ record: undefined }))).toThrow("differ in: record");
     const stranger = publicKeyOf(generateSeed());
     expect(() => check(regionWith({ owner: stranger }))).toThrow("another owner");
+  });
+
+  describe("with the record of before, when the owner announces the executable anew", () => {
+    const old = makeRelease(seed, { version: "1.0.0", publishedS: 1_000 });
+    const anew = (options: Partial<ReleaseOptions> = {}): VerifiedRecord =>
+      makeRelease(seed, { version: "1.0.0", publishedS: 2_000, isPinned: true, ...options }).record;
+    const checkOld = (record: VerifiedRecord) => () => checkRegion(owner, old.region, record);
+
+    test("is taken: same content, same settings", () => {
+      expect(checkOld(anew())).not.toThrow();
+      expect(checkOld(anew({ x: { withdrawn: parseVersion("1.0.1") } }))).not.toThrow();
+    });
+
+    test("is refused with other settings, or when the record does not say which", () => {
+      expect(checkOld(anew({ mode: "manual" }))).toThrow("differ in: settings");
+      expect(checkOld(anew({ isPinned: false }))).toThrow("differ in: record");
+    });
+
+    test("is refused for another version, content or place", () => {
+      expect(checkOld(anew({ version: "1.0.1" }))).toThrow("differ in: record");
+      expect(checkOld(anew({ salt: 2 }))).toThrow("differ in: record");
+      const { record } = anew();
+      const moved = signRecord(seed, { ...record, regionOffset: record.regionOffset + 1 });
+      expect(checkOld(moved)).toThrow("differ in: record");
+    });
+
+    test("is refused when that record was not the owner's", () => {
+      const { core, extension } = decodeRegion(old.region);
+      if (extension?.record === undefined) throw new Error("no record");
+      const { bytes } = extension.record;
+      const forged = { bytes, signature: signRecord(generateSeed(), old.record.record).signature };
+      const region = encodeRegion(core, { ...extension, record: forged });
+      expect(() => checkRegion(owner, region, anew())).toThrow("differ in: record");
+    });
   });
 
   test("is refused with any byte of the signed fields changed", () => {

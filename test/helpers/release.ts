@@ -4,12 +4,13 @@ import { concat } from "../../src/core/bytes.ts";
 import { publicKeyOf, sign } from "../../src/core/keys.ts";
 import { signRecord, type VerifiedRecord } from "../../src/core/release-record.ts";
 import { memorySource } from "../../src/core/source.ts";
+import type { RecordAdditions } from "../../src/core/record-additions.ts";
 import type { TargetName } from "../../src/core/target-key.ts";
 import { parseVersion } from "../../src/core/version.ts";
 import { checkTarget } from "../../src/core/target.ts";
 import { ChunkTable } from "../../src/content/table.ts";
 import { coreMessage, hashWithoutCore } from "../../src/exe/core-hash.ts";
-import type { Extension } from "../../src/exe/extension.ts";
+import { settingsDigest, type Extension } from "../../src/exe/extension.ts";
 import { encodeRegion } from "../../src/exe/full-region.ts";
 import { CORE_BYTES } from "../../src/exe/region.ts";
 import type { Holding } from "../../src/swarm/holdings.ts";
@@ -72,6 +73,11 @@ export interface ReleaseOptions {
   readonly from?: string;
   readonly publishedS?: number;
   readonly expiresS?: number;
+  readonly x?: RecordAdditions;
+  /** The record names the settings of the region, as `sign` has it. */
+  readonly isPinned?: boolean;
+  /** Of the region. */
+  readonly mode?: string;
 }
 
 export interface TestRelease extends Holding {
@@ -102,6 +108,18 @@ export function makeRelease(seed: SecretSeed, options: ReleaseOptions): TestRele
   if (options.head !== undefined) bytes.set(options.head);
   const table = ChunkTable.ofStream(memorySource(bytes));
   const regionOffset = 4_242;
+  const extension: Extension = {
+    app: name.app,
+    owner: publicKeyOf(seed),
+    target: checkTarget(name.target),
+    channel: name.channel,
+    mode: options.mode ?? "now",
+    intervalSeconds: undefined,
+    upload: undefined,
+    bootstrap: [],
+    sharedSecret: undefined,
+    record: undefined,
+  };
   const record = signRecord(seed, {
     app: name.app,
     target: checkTarget(name.target),
@@ -113,34 +131,25 @@ export function makeRelease(seed: SecretSeed, options: ReleaseOptions): TestRele
     publishedS,
     expiresS,
     from: options.from === undefined ? undefined : parseVersion(options.from),
+    x: { ...(options.isPinned === true && { settings: settingsDigest(extension) }), ...options.x },
   });
-  const region = signedRegion(seed, name, record, bytes, regionOffset);
+  const region = signedRegion(seed, extension, record, bytes, regionOffset);
   const file = concat(bytes.subarray(0, regionOffset), region, bytes.subarray(regionOffset));
   return { record, region, stream: memorySource(bytes), table, file, bytes };
 }
 
 function signedRegion(
   seed: SecretSeed,
-  name: TargetName,
+  unsigned: Extension,
   record: VerifiedRecord,
   bytes: Uint8Array,
   regionOffset: number,
 ): Uint8Array {
   const { version } = record.record;
-  const extension: Extension = {
-    app: name.app,
-    owner: publicKeyOf(seed),
-    target: checkTarget(name.target),
-    channel: name.channel,
-    mode: "now",
-    intervalSeconds: undefined,
-    upload: undefined,
-    bootstrap: [],
-    sharedSecret: undefined,
-    record: { bytes: record.bytes, signature: record.signature },
-  };
-  const unsigned = { hash: new Uint8Array(32), sizeBytes: 0, version, signature: record.signature };
-  const draft = encodeRegion(unsigned, extension);
+  const { bytes: signed, signature: recordSignature } = record;
+  const extension = { ...unsigned, record: { bytes: signed, signature: recordSignature } };
+  const core = { hash: new Uint8Array(32), sizeBytes: 0, version, signature: recordSignature };
+  const draft = encodeRegion(core, extension);
   const whole = concat(bytes.subarray(0, regionOffset), draft, bytes.subarray(regionOffset));
   const hash = hashWithoutCore(memorySource(whole), regionOffset);
   const sizeBytes = whole.length - CORE_BYTES;

@@ -119,6 +119,7 @@ export function signedImage(options: ImageOptions): Uint8Array {
     root: ChunkTable.ofStream(memorySource(stream)).root,
     publishedS: 1_790_000_000,
     expiresS: 0,
+    x: {},
     from: undefined,
     ...options.record,
   });

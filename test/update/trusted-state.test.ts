@@ -144,3 +144,94 @@ test("remembers a bounded number of refused releases, the latest ones", () => {
   for (const root of roots) trusted.refuse(root);
   expect(trusted.refused).toEqual(roots.slice(4).map((root) => root.toHex()));
 });
+
+const V2 = { version: "2.0.0", publishedS: NOW_S - 300 };
+/** 1.0.0 again, as what whoever has a version up to this one goes back to. */
+const withdrawal = (upTo: string, publishedS = NOW_S - 200): VerifiedRecord =>
+  record({ version: "1.0.0", publishedS, x: { withdrawn: parseVersion(upTo) } });
+
+/** A copy that has installed 2.0.0, with the record of its own release or without. */
+function updated(): TrustedState {
+  const trusted = state();
+  trusted.learn(record(V2), NOW_MS);
+  trusted.markInstalled(parseVersion("2.0.0"));
+  return trusted;
+}
+
+test("goes back to the version that a withdrawal names, and stays there", () => {
+  const trusted = updated();
+  expect(trusted.isWithdrawn).toBe(false);
+  expect(trusted.learn(withdrawal("2.0.0"), NOW_MS)).toBe(true);
+  expect(trusted.isWithdrawn).toBe(true);
+  expect(trusted.decide(NOW_MS)?.record.version.text).toBe("1.0.0");
+  trusted.markInstalled(parseVersion("1.0.0"));
+  expect(trusted.isWithdrawn).toBe(false);
+  expect(trusted.decide(NOW_MS)).toBeUndefined();
+});
+
+test("never installs a withdrawn version, whichever record comes first", () => {
+  for (const order of [
+    [record(V2), withdrawal("2.0.0")],
+    [withdrawal("2.0.0"), record(V2)],
+  ]) {
+    const trusted = state();
+    for (const each of order) refusal(() => trusted.learn(each, NOW_MS));
+    expect(trusted.decide(NOW_MS)).toBeUndefined();
+  }
+});
+
+test("takes no other version below the floor than the one that a withdrawal names", () => {
+  const trusted = updated();
+  const lower = { version: "1.0.0", publishedS: NOW_S - 200 };
+  expect(refusal(() => trusted.learn(record(lower), NOW_MS))).toBe("VERSION_BELOW_FLOOR");
+  // It reaches up to a version below ours: another one's trouble.
+  expect(refusal(() => trusted.learn(withdrawal("1.9.0"), NOW_MS))).toBe("VERSION_BELOW_FLOOR");
+  expect(trusted.decide(NOW_MS)).toBeUndefined();
+  trusted.learn(withdrawal("2.0.0"), NOW_MS);
+  // The floor did not fall with it, in either direction.
+  const between = { publishedS: NOW_S - 100, salt: 3 };
+  expect(refusal(() => trusted.learn(record({ version: "1.5.0", ...between }), NOW_MS))).toBe(
+    "VERSION_BELOW_FLOOR",
+  );
+  expect(refusal(() => trusted.learn(record({ version: "2.0.0", ...between }), NOW_MS))).toBe(
+    "WITHDRAWN",
+  );
+});
+
+test("a withdrawal ends with the next higher release, and does nothing when it is sent again", () => {
+  const trusted = updated();
+  trusted.learn(withdrawal("2.0.0"), NOW_MS);
+  trusted.markInstalled(parseVersion("1.0.0"));
+  trusted.learn(record({ version: "2.0.1", publishedS: NOW_S - 100 }), NOW_MS);
+  expect(trusted.decide(NOW_MS)?.record.version.text).toBe("2.0.1");
+  trusted.markInstalled(parseVersion("2.0.1"));
+  expect(refusal(() => trusted.learn(withdrawal("2.0.0"), NOW_MS))).toBe("RECORD_STALE");
+  // Not even a later one that does not know of that release.
+  expect(refusal(() => trusted.learn(withdrawal("2.0.0", NOW_S - 50), NOW_MS))).toBe(
+    "VERSION_BELOW_FLOOR",
+  );
+  expect(trusted.decide(NOW_MS)).toBeUndefined();
+});
+
+test("a further withdrawal reaches back behind the first one", () => {
+  const trusted = updated();
+  trusted.learn(
+    record({
+      ...V2,
+      version: "1.5.0",
+      publishedS: NOW_S - 200,
+      x: { withdrawn: parseVersion("2.0.0") },
+    }),
+    NOW_MS,
+  );
+  trusted.markInstalled(parseVersion("1.5.0"));
+  trusted.learn(withdrawal("2.0.0", NOW_S - 100), NOW_MS);
+  expect(trusted.decide(NOW_MS)?.record.version.text).toBe("1.0.0");
+});
+
+test("a copy that starts from a withdrawing record has what was withdrawn as its floor", () => {
+  const trusted = new TrustedState(withdrawal("2.0.0"));
+  expect(
+    refusal(() => trusted.learn(record({ version: "1.5.0", publishedS: NOW_S - 1 }), NOW_MS)),
+  ).toBe("VERSION_BELOW_FLOOR");
+});

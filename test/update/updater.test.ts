@@ -3,6 +3,7 @@ import { chmodSync, existsSync, readdirSync, renameSync, rmSync, writeFileSync }
 import { join } from "node:path";
 import { systemClock } from "../../src/core/clock.ts";
 import { sha256 } from "../../src/core/hash.ts";
+import { parseVersion } from "../../src/core/version.ts";
 import type { UpdateMode } from "../../src/core/update-mode.ts";
 import { SwarmError } from "../../src/swarm/error.ts";
 import { DurableState } from "../../src/update/durable-state.ts";
@@ -307,6 +308,123 @@ describe("mode at", () => {
     await Bun.sleep(5);
     expect(restarts).toBe(1);
     process.env["TZ"] = zone ?? "UTC";
+  });
+});
+
+describe("a withdrawn version", () => {
+  const good = (): TestRelease =>
+    app.make({ version: "1.0.0", blocks: 3, salt: 7, publishedS: START_S - 10, isPinned: true });
+  /** The same executable, announced anew as the one to go back to. */
+  const withdrawal = (upTo: string, publishedS = START_S + 100): TestRelease =>
+    app.make({
+      ...{ version: "1.0.0", blocks: 3, salt: 7, isPinned: true, publishedS },
+      x: { withdrawn: parseVersion(upTo) },
+    });
+
+  function publishWithdrawal(upTo = "2.0.0"): TestRelease {
+    const release = good();
+    source.publish(release);
+    source.newest = withdrawal(upTo).record;
+    return release;
+  }
+
+  beforeEach(() => {
+    app.remove();
+    app = new InstalledApp({ version: "2.0.0", blocks: 3 });
+  });
+
+  test("goes back by the rollback copy, without a download", async () => {
+    const release = publishWithdrawal();
+    writeFileSync(app.installation.previousPath, release.file, { mode: 0o755 });
+    updater({ kind: "now" }).start();
+    await cycle(0);
+    await until(() => restarts === 1);
+    expect(installedVersion(release)).toBe(true);
+    expect([source.fetches, rehearsals]).toEqual([[], 0]);
+    expect(names()).toEqual(["checking", "withdrawn", "applied", "restarting"]);
+    expect(events[1]).toMatchObject({ version: "2.0.0", release: { version: "1.0.0" } });
+    expect(warnings()).toEqual([
+      "warn: version 2.0.0 was withdrawn by its owner; going back to 1.0.0",
+    ]);
+  });
+
+  test("goes back by what others have, when the rollback copy is another version", async () => {
+    const release = publishWithdrawal();
+    const other = app.make({ version: "1.5.0", salt: 9, publishedS: START_S - 5 });
+    writeFileSync(app.installation.previousPath, other.file, { mode: 0o755 });
+    updater({ kind: "now" }).start();
+    await cycle(0);
+    await until(() => restarts === 1);
+    expect(installedVersion(release)).toBe(true);
+    expect([source.fetches, rehearsals]).toEqual([["1.0.0"], 1]);
+  });
+
+  test("does not go back to a rollback copy with other settings or content", async () => {
+    const release = publishWithdrawal();
+    const other = { blocks: 3, salt: 7, publishedS: START_S - 20, isPinned: true };
+    const manual = app.make({ version: "1.0.0", ...other, mode: "manual" });
+    writeFileSync(app.installation.previousPath, manual.file, { mode: 0o755 });
+    updater({ kind: "now" }).start();
+    await cycle(0);
+    await until(() => restarts === 1);
+    expect(installedVersion(release)).toBe(true);
+    expect(source.fetches).toEqual(["1.0.0"]);
+  });
+
+  test("stays when the withdrawal is of a lower version", async () => {
+    publishWithdrawal("1.9.0");
+    const before = app.digest();
+    const running = updater({ kind: "now" });
+    running.start();
+    await cycle(0);
+    expect(codes()).toEqual(["VERSION_BELOW_FLOOR"]);
+    expect([app.digest(), restarts]).toEqual([before, 0]);
+  });
+
+  test("is only told of in mode manual, until the app says so", async () => {
+    const release = publishWithdrawal();
+    const running = updater({ kind: "manual" });
+    running.start();
+    await cycle(0);
+    expect(names()).toEqual(["checking", "withdrawn"]);
+    expect(source.fetches).toEqual([]);
+    expect((await running.apply())?.version).toBe("1.0.0");
+    expect(installedVersion(release)).toBe(true);
+  });
+
+  test("that was not started yet is taken back to what runs, and nothing is restarted", async () => {
+    app.remove();
+    app = new InstalledApp({
+      ...{ version: "1.0.0", blocks: 3, salt: 7, publishedS: START_S - 10, isPinned: true },
+    });
+    const second = app.make({ version: "2.0.0", blocks: 3, salt: 8 });
+    source.publish(second);
+    const running = updater({ kind: "on-restart" });
+    running.start();
+    await cycle(0);
+    expect(installedVersion(second)).toBe(true);
+    source.newest = withdrawal("2.0.0").record;
+    await cycle();
+    expect(installedVersion(app.release)).toBe(true);
+    expect(await running.apply()).toBeUndefined();
+    expect(restarts).toBe(0);
+    const third = app.make({ version: "2.0.1", blocks: 3, salt: 9, publishedS: START_S + 200 });
+    source.publish(third);
+    await cycle();
+    expect(installedVersion(third)).toBe(true);
+  });
+
+  test("that another copy has left already is left as well", async () => {
+    const release = publishWithdrawal();
+    const running = updater({ kind: "now" });
+    const beside = `${app.path}.new`;
+    writeFileSync(beside, release.file, { mode: 0o755 });
+    renameSync(beside, app.path);
+    running.start();
+    await cycle(0);
+    await until(() => restarts === 1);
+    expect(source.fetches).toEqual([]);
+    expect(installedVersion(release)).toBe(true);
   });
 });
 
