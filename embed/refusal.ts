@@ -17,6 +17,7 @@ export function refusalAfter(event: UpdateEvent, before: string | undefined): st
     case "progress":
     case "restarting":
     case "rolled-back":
+    case "withdrawn":
       return before;
   }
 }

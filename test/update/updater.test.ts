@@ -317,7 +317,11 @@ describe("a withdrawn version", () => {
   /** The same executable, announced anew as the one to go back to. */
   const withdrawal = (upTo: string, publishedS = START_S + 100): TestRelease =>
     app.make({
-      ...{ version: "1.0.0", blocks: 3, salt: 7, isPinned: true, publishedS },
+      version: "1.0.0",
+      blocks: 3,
+      salt: 7,
+      isPinned: true,
+      publishedS,
       x: { withdrawn: parseVersion(upTo) },
     });
 
@@ -395,7 +399,11 @@ describe("a withdrawn version", () => {
   test("that was not started yet is taken back to what runs, and nothing is restarted", async () => {
     app.remove();
     app = new InstalledApp({
-      ...{ version: "1.0.0", blocks: 3, salt: 7, publishedS: START_S - 10, isPinned: true },
+      version: "1.0.0",
+      blocks: 3,
+      salt: 7,
+      publishedS: START_S - 10,
+      isPinned: true,
     });
     const second = app.make({ version: "2.0.0", blocks: 3, salt: 8 });
     source.publish(second);
