@@ -22,7 +22,13 @@ function travelling(inputs: readonly string[]): string[] {
 
 export async function auditBundle(): Promise<string | undefined> {
   const problems: string[] = [];
-  for (const entry of ["embed/auto.ts", "embed/worker.ts", "src/index.ts", "src/hyperdht.ts"]) {
+  for (const entry of [
+    "embed/auto.ts",
+    "embed/worker.ts",
+    "embed/watchdog.ts",
+    "src/index.ts",
+    "src/hyperdht.ts",
+  ]) {
     const inputs = await inputsOf(entry);
     if (inputs.length === 0) problems.push(`${entry}: the bundler listed no inputs`);
     problems.push(...travelling(inputs).map((input) => `${entry} carries ${input}`));

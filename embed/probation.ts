@@ -1,31 +1,37 @@
 /**
  * Step 9 (confirm), the main half's part, before any code of the app: a new version counts its starts, and
  * one that has failed too often puts the previous version back and becomes it. Without a supervisor: the
- * start that notices is the next one. Costs one look for a file as long as nothing is pending.
+ * start that notices is the next one, or a thread of its own when the new version hangs. Costs one look for
+ * a file as long as nothing is pending.
  */
 import type { Probation } from "../src/patcher/assets.ts";
 import { startFacts } from "../src/patcher/process-facts.ts";
 import { becomeNewVersion } from "../src/patcher/restart.ts";
 import { stderrLog, verbosityOf } from "../src/patcher/stderr.ts";
 import {
-  BACK_LINE,
-  FAILED_STARTS_MAX,
-  hasFailed,
+  failureOf,
+  failureText,
+  isAlive,
   parsePending,
   PENDING_MAX_BYTES,
   pendingPath,
   regionDigest,
+  type Failure,
   type Pending,
 } from "../src/update/pending.ts";
+import { append, putPreviousBack, type FileSystem } from "./go-back.ts";
 import { readOwnRegion } from "./region.ts";
+import type { Watch } from "./watchdog.ts";
+import { watchdogPath } from "./watchdog-path.ts";
 
 /** Alive for so long, with the event loop turning: healthy. */
 const HEALTHY_MS = 10_000;
 /** `auto` and the API are bundled separately, and a start is counted once. */
 const SLOT = Symbol.for("rustpatcher.probation");
 const OTHERS_MAY_WRITE = 0o022;
-
-type FileSystem = typeof import("node:fs");
+/** Not turning the event loop for so long is a hang; 0 is never. */
+const HANG_SECONDS_DEFAULT = 45;
+const BEAT_MS = 1_000;
 
 function fileSystem(): FileSystem {
   // Loading it takes 3 ms: only here, where something is pending.
@@ -35,13 +41,15 @@ function fileSystem(): FileSystem {
 class OwnProbation implements Probation {
   readonly #path: string;
   readonly #timer: ReturnType<typeof setTimeout>;
+  readonly #endWatch: () => void;
   readonly #onExit = (code: number): void => {
     // A short-lived program has done what it is for.
     if (code === 0) this.confirm();
   };
 
-  constructor(path: string) {
+  constructor(path: string, version: string) {
     this.#path = path;
+    this.#endWatch = watch(version);
     this.#timer = setTimeout(() => this.confirm(), HEALTHY_MS);
     this.#timer.unref();
     process.on("exit", this.#onExit);
@@ -56,6 +64,7 @@ class OwnProbation implements Probation {
   /** The version is healthy: it stays. */
   confirm(): void {
     this.awaitApp();
+    this.#endWatch();
     try {
       // A newer version may have been installed meanwhile: its probation is not ours to end.
       if (readOwn(this.#path) !== undefined) fileSystem().rmSync(this.#path, { force: true });
@@ -74,9 +83,10 @@ export function beginOwnProbation(): void {
   try {
     const pending = readOwn(path);
     if (pending === undefined) return;
-    if (hasFailed(pending, process.pid, isAlive)) goBack(path, pending);
-    append(path, `${process.pid}\n`);
-    Reflect.set(globalThis, SLOT, new OwnProbation(path));
+    const failure = failureOf(pending, process.pid, isAlive);
+    if (failure !== undefined) goBack(pending, failure);
+    append(fileSystem(), path, `${process.pid}\n`);
+    Reflect.set(globalThis, SLOT, new OwnProbation(path, pending.version));
   } catch {
     // Nothing can be counted here; the app comes first.
   }
@@ -97,42 +107,51 @@ function readOwn(path: string): Pending | undefined {
   return pending?.region === regionDigest(readOwnRegion()) ? pending : undefined;
 }
 
-function append(path: string, line: string): void {
-  const { closeSync, constants, openSync, writeSync } = fileSystem();
-  const flag = constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW;
-  const fd = openSync(path, flag);
+/** Returns only when there is no way back: then the app is better started than not. */
+function goBack({ version }: Pending, failure: Failure): void {
+  const { execPath } = startFacts;
+  const log = stderrLog(verbosityOf(startFacts.env["RUSTPATCHER_LOG"]));
   try {
-    writeSync(fd, line);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
+    if (!putPreviousBack(fileSystem(), execPath, failure)) {
+      return log("warn", `version ${version} keeps failing, and there is no version to go back to`);
+    }
+    log("warn", `version ${version}: ${failureText(failure)}; the previous version is back`);
+    becomeNewVersion(startFacts);
   } catch (cause) {
-    // Somebody else's process is one as well.
-    return Reflect.get(Object(cause), "code") === "EPERM";
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    log(
+      "warn",
+      `version ${version} keeps failing, and the previous one cannot be put back: ${reason}`,
+    );
   }
 }
 
-/** One rename, which needs no space; the version that comes back clears the rest away. */
-function goBack(path: string, { version }: Pending): void {
-  const fs = fileSystem();
-  const { execPath, env } = startFacts;
-  const previous = path.replace(/pending$/, "previous");
-  const log = stderrLog(verbosityOf(env["RUSTPATCHER_LOG"]));
-  const stats = fs.lstatSync(previous, { throwIfNoEntry: false });
-  if (stats?.isFile() !== true || stats.uid !== process.geteuid?.()) {
-    return log("warn", `version ${version} keeps failing, and there is no version to go back to`);
-  }
-  append(path, BACK_LINE);
-  fs.renameSync(previous, execPath);
-  log(
-    "warn",
-    `version ${version} ended ${FAILED_STARTS_MAX} times before it was healthy: the previous version is back`,
-  );
-  becomeNewVersion(startFacts);
+/** Has a thread of its own look whether ours still turns. Returns what ends that. */
+function watch(version: string): () => void {
+  const { env } = startFacts;
+  const hangSeconds = secondsOf(env["RUSTPATCHER_HANG_SECONDS"]);
+  if (hangSeconds === 0) return () => undefined;
+  const beats = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  const timer = setInterval(() => Atomics.add(beats, 0, 1), BEAT_MS);
+  timer.unref();
+  const worker = new Worker(watchdogPath, { name: "rustpatcher-watchdog" });
+  worker.unref();
+  // Without it a hang has to be ended by hand, and nothing else is lost.
+  worker.addEventListener("error", (event) => event.preventDefault());
+  const message: Watch = {
+    beats: beats.buffer,
+    hangSeconds,
+    facts: startFacts,
+    version,
+    verbosity: verbosityOf(env["RUSTPATCHER_LOG"]),
+  };
+  worker.postMessage(message);
+  return () => {
+    clearInterval(timer);
+    worker.terminate();
+  };
+}
+
+function secondsOf(text: string | undefined): number {
+  return text !== undefined && /^[0-9]{1,4}$/.test(text) ? Number(text) : HANG_SECONDS_DEFAULT;
 }

@@ -3,13 +3,13 @@
  * updater never calls again, and the kernel keeps such pages mapped until memory is short. This gives them
  * back: what is still needed comes from the page cache, at a microsecond for 64 KiB.
  */
-import { dlopen } from "bun:ffi";
 import { readFileSync, readlinkSync } from "node:fs";
 import type { Clock } from "../src/core/clock.ts";
+import { openLibc } from "../src/fs/libc.ts";
 
-const LIBRARIES = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
 /** madvise(2) */
 const MADV_DONTNEED = 4;
+const FUNCTIONS = { madvise: { args: ["u64", "u64", "i32"], returns: "i32" } } as const;
 /** After the first look for peers, when everything that only the start needs has run; and after the later ones. */
 const FIRST_MS = 10_000;
 const INTERVAL_MS = 60_000;
@@ -30,7 +30,8 @@ export function keepCodeReleased(clock: Clock): void {
 function releaseCode(): void {
   try {
     const executable = readlinkSync("/proc/self/exe");
-    const { madvise } = system();
+    const { madvise } = openLibc(FUNCTIONS) ?? {};
+    if (madvise === undefined) return;
     for (const { start, end } of cleanMappings(
       readFileSync("/proc/self/smaps", "latin1"),
       executable,
@@ -40,26 +41,6 @@ function releaseCode(): void {
   } catch {
     // No /proc, or no machine code may be made at run time: then the pages stay.
   }
-}
-
-interface System {
-  readonly madvise: (start: bigint, sizeBytes: bigint, advice: number) => unknown;
-}
-
-/** Throws the last library's error when there is none. */
-function system(): System {
-  let reason: unknown;
-  for (const library of LIBRARIES) {
-    try {
-      const { symbols } = dlopen(library, {
-        madvise: { args: ["u64", "u64", "i32"], returns: "i32" },
-      });
-      return symbols;
-    } catch (cause) {
-      reason = cause;
-    }
-  }
-  throw reason;
 }
 
 /**

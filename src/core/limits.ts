@@ -9,6 +9,8 @@ const MiB = 1024 * KiB;
 export const RECORD_MAX_BYTES: number = 600;
 /** An executable: four times the largest compiled Bun app known to us. */
 export const EXECUTABLE_MAX_BYTES: number = 512 * MiB;
+/** Left free beside an update: nobody's disk is filled to the last block, and state files have room. */
+export const UPDATE_SPARE_BYTES: number = 8 * MiB;
 /** App name and channel: they enter key derivation and the 600-byte record. */
 export const NAME_MAX_BYTES: number = 64;
 /** The version field of the region. */

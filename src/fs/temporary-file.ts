@@ -27,9 +27,12 @@ export interface TemporaryFile {
   readonly fd: number;
 }
 
+/** So many bytes that nobody can foresee. */
+export type Randomness = (sizeBytes: number) => Buffer;
+
 /** A name beside `path` that nobody can foresee, and nobody else uses. */
-export function temporaryPath(path: string): string {
-  const name = `.${basename(path)}.${randomBytes(RANDOM_BYTES).toString("hex")}${SUFFIX}`;
+export function temporaryPath(path: string, random: Randomness = randomBytes): string {
+  const name = `.${basename(path)}.${random(RANDOM_BYTES).toString("hex")}${SUFFIX}`;
   return join(dirname(path), name);
 }
 
@@ -46,10 +49,10 @@ export function isTemporaryOf(path: string, name: string): boolean {
  * name, created exclusively, no link followed, readable by nobody else.
  * @throws {FsError} IO_FAILED
  */
-export function createBeside(path: string): TemporaryFile {
+export function createBeside(path: string, random: Randomness = randomBytes): TemporaryFile {
   let cause: unknown;
   for (let tries = 0; tries < TRIES_MAX; tries++) {
-    const beside = temporaryPath(path);
+    const beside = temporaryPath(path, random);
     try {
       return { path: beside, fd: openSync(beside, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600) };
     } catch (error) {

@@ -30,8 +30,8 @@ export interface PatcherEvents {
    * the mode has it: with "manual", when the app calls `apply()`.
    */
   withdrawn: [version: string, release: ReleaseInfo];
-  /** The newer version ended too often before it was healthy: this one is back, that one is refused. */
-  "rolled-back": [version: string];
+  /** The newer version failed before it was healthy, in the way told: this one is back, that one is refused. */
+  "rolled-back": [version: string, reason: string];
   error: [error: PatcherError];
 }
 
@@ -185,7 +185,7 @@ export class Patcher extends Emitter<PatcherEvents> {
         this.emit("progress", event.progress);
         return;
       case "rolled-back":
-        this.emit("rolled-back", event.version);
+        this.emit("rolled-back", event.version, event.reason);
         return;
       case "withdrawn":
         this.emit("withdrawn", event.version, event.release);

@@ -2,7 +2,7 @@
  * Step 7 (apply): one function, one descriptor, in an order that leaves a complete old or a complete new
  * executable at the path whenever it is interrupted.
  */
-import { fchmodSync, fsyncSync, linkSync, lstatSync, renameSync, rmSync } from "node:fs";
+import { fsyncSync, linkSync, lstatSync, renameSync, rmSync } from "node:fs";
 import { syncDirectory } from "../fs/temporary-file.ts";
 import type { TargetName } from "../core/target-key.ts";
 import { checkRegion } from "../exe/check-region.ts";
@@ -10,13 +10,11 @@ import { verifyExecutable, type VerifiedFull } from "../exe/verify-executable.ts
 import { withFile } from "../fs/file-source.ts";
 import { UpdateError } from "./error.ts";
 import { isSameFile, type Installation } from "./installation.ts";
+import { keepProperties } from "./keep-properties.ts";
 import type { Lock } from "./lock.ts";
 import { beginProbation, endProbation } from "./probation.ts";
 import type { Candidate } from "./trusted-state.ts";
 import type { VerifiedUpdate } from "./verify.ts";
-
-/** Read, write and execute for everybody; never setuid, setgid or sticky. */
-const PERMISSIONS = 0o777n;
 
 /** The executable at the path is this one. */
 export interface AppliedUpdate {
@@ -24,7 +22,7 @@ export interface AppliedUpdate {
 }
 
 /**
- * Puts the update in the executable's place. The caller holds the lock.
+ * Puts the update in the executable's place. The caller holds the lock, and has rehearsed it.
  * @throws {UpdateError} EXECUTABLE_UNSAFE, DIRECTORY_UNSAFE, DIRECTORY_READ_ONLY, EXECUTABLE_CHANGED,
  *   IO_FAILED: nothing was changed. SWAPPED: the previous version was put back.
  */
@@ -34,21 +32,16 @@ export function applyUpdate(
   _held: Lock,
 ): AppliedUpdate {
   const installed = installation.checkSafe();
-  if (!installation.isCurrent()) {
-    throw new UpdateError("EXECUTABLE_CHANGED", "the executable was replaced by somebody else", {
-      blame: "local",
-      path: installation.path,
-    });
-  }
+  if (!installation.isCurrent()) throw changed(installation);
   try {
     // After verification: until here nobody but us could open the file.
-    fchmodSync(update.fd, Number(installed.mode & PERMISSIONS));
-    // Content before name: after a power failure the name must not lead to an empty file.
+    keepProperties(update.fd, installation.path, installed);
+    // Mode and the like; the content is on the disk since step 6.
     fsyncSync(update.fd);
     keepRunning(installation);
-    beginProbation(installation, update.executable);
-    renameSync(update.path, installation.path);
+    replace(installation, update);
   } catch (cause) {
+    if (cause instanceof UpdateError) throw cause;
     throw new UpdateError("IO_FAILED", `${installation.path} could not be replaced`, {
       blame: "local",
       cause,
@@ -61,25 +54,56 @@ export function applyUpdate(
   return { executable: update.executable };
 }
 
+function replace(installation: Installation, update: VerifiedUpdate): void {
+  beginProbation(installation, update.executable);
+  try {
+    // The way back before the way there, on the disk as well.
+    syncDirectory(installation.directory);
+    renameSync(update.path, installation.path);
+  } catch (cause) {
+    // The version on probation is not there.
+    tryTo(() => endProbation(installation));
+    throw cause;
+  }
+}
+
 /** A rename that a power failure undoes leaves the other version, which is as complete: no error. */
 function settle(directory: string): void {
+  // A disk that cannot sync says so again when it is written to.
+  tryTo(() => syncDirectory(directory));
+}
+
+function tryTo(act: () => void): void {
   try {
-    syncDirectory(directory);
+    act();
   } catch {
-    // A disk that cannot sync says so again when it is written to.
+    // The caller says why that is no error.
   }
+}
+
+function changed({ path }: Installation): UpdateError {
+  return new UpdateError("EXECUTABLE_CHANGED", "the executable was replaced by somebody else", {
+    blame: "local",
+    path,
+  });
 }
 
 /**
  * Keeps the running version as the rollback copy: it is the one that is known to start. A second name and
  * not a rename, so that the executable's path always holds a whole file.
  */
-function keepRunning({ path, previousPath, running }: Installation): void {
+function keepRunning(installation: Installation): void {
+  const { path, previousPath, running } = installation;
   const previous = lstatSync(previousPath, { bigint: true, throwIfNoEntry: false });
   // The second update without a restart in between must not put an unproven version in its place.
   if (previous !== undefined && isSameFile(previous, running)) return;
   rmSync(previousPath, { force: true });
   linkSync(path, previousPath);
+  // The link shows what is at the path now: somebody may have replaced it a moment ago, and goes first.
+  if (!installation.isCurrentFile(lstatSync(previousPath, { bigint: true }))) {
+    rmSync(previousPath, { force: true });
+    throw changed(installation);
+  }
 }
 
 /**
@@ -87,11 +111,8 @@ function keepRunning({ path, previousPath, running }: Installation): void {
  * the name. Only a process with our own rights can do that, and it must not get an unverified file run.
  */
 function checkRenamed(installation: Installation, update: VerifiedUpdate): void {
-  const isVerifiedFile = isSameFile(
-    lstatSync(installation.path, { bigint: true }),
-    update.identity,
-  );
-  if (isVerifiedFile) return;
+  const found = lstatSync(installation.path, { bigint: true, throwIfNoEntry: false });
+  if (found !== undefined && isSameFile(found, update.identity)) return;
   putBack(installation);
   throw new UpdateError(
     "SWAPPED",
@@ -114,13 +135,21 @@ export function restorePrevious(installation: Installation, _held: Lock): boolea
 
 /**
  * Puts the previous version back because somebody asks for it. It was running here, and it is verified all
- * the same, from the first byte to the last.
+ * the same, from the first byte to the last. `refuseOwn` has to note that the version that is left is not
+ * to be installed again.
  * @throws {UpdateError} NO_PREVIOUS when there is none of this owner's for this app, target and channel;
  *   EXECUTABLE_UNSAFE, DIRECTORY_UNSAFE, DIRECTORY_READ_ONLY
  */
-export function rollBack(installation: Installation, own: VerifiedFull, _held: Lock): VerifiedFull {
+export function rollBack(
+  installation: Installation,
+  own: VerifiedFull,
+  refuseOwn: () => void,
+  _held: Lock,
+): VerifiedFull {
   installation.checkSafe();
   const previous = verifiedPrevious(installation, own);
+  // Before the rename: killed after it, the version that is back would install the other one again.
+  refuseOwn();
   putBack(installation);
   return previous;
 }
@@ -148,9 +177,12 @@ export function rollBackTo(
   return { executable };
 }
 
-function verifiedPrevious({ previousPath }: Installation, own: VerifiedFull): VerifiedFull {
+function verifiedPrevious(installation: Installation, own: VerifiedFull): VerifiedFull {
+  const { previousPath, path } = installation;
   let cause: unknown;
   try {
+    // A second name of what is there already: left by an installation that did not come to its end.
+    if (isOneFile(previousPath, path)) throw new Error("it is the version that is in place");
     const previous = withFile(previousPath, (source) =>
       verifyExecutable(source, { owner: own.owner }),
     );
@@ -163,6 +195,10 @@ function verifiedPrevious({ previousPath }: Installation, own: VerifiedFull): Ve
     cause,
     path: previousPath,
   });
+}
+
+function isOneFile(a: string, b: string): boolean {
+  return isSameFile(lstatSync(a, { bigint: true }), lstatSync(b, { bigint: true }));
 }
 
 function isSameName(a: TargetName, b: TargetName): boolean {

@@ -163,15 +163,24 @@ function turn(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
+/** Names that only we make, for this executable. */
+function leftovers(installation: Installation): readonly string[] {
+  return readdirSync(installation.directory)
+    .filter((name) => isTemporaryOf(installation.temporaryBase, name))
+    .map((name) => join(installation.directory, name));
+}
+
+/** Has an attempt left something, or is one under way? */
+export function hasLeftovers(installation: Installation): boolean {
+  return leftovers(installation).length > 0;
+}
+
 /**
- * Removes what attempts that were killed have left: names that only we make, for this executable. The
- * caller holds the lock, so none of them is in use.
+ * Removes what attempts that were killed have left. The caller holds the lock, so none of them is in use.
  */
 export function sweepLeftovers(installation: Installation): void {
-  for (const name of readdirSync(installation.directory)) {
-    if (isTemporaryOf(installation.temporaryBase, name)) {
-      // The directory of a rehearsal is one of them.
-      rmSync(join(installation.directory, name), { recursive: true, force: true });
-    }
+  for (const path of leftovers(installation)) {
+    // The directory of a rehearsal is one of them.
+    rmSync(path, { recursive: true, force: true });
   }
 }

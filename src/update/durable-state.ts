@@ -37,18 +37,20 @@ export class DurableState {
     this.#merge(nowMs);
   }
 
-  /** Writes it, unless another copy is writing. `held`: the caller has the lock. */
-  save(nowMs: number, held?: Lock): void {
+  /** Writes it, unless another copy is writing. `held`: the caller has the lock. True when it is written. */
+  save(nowMs: number, held?: Lock): boolean {
     let lock: Lock | undefined;
     try {
       this.#installation.checkSafe();
       lock = held === undefined ? tryLock(this.#installation.lockPath) : undefined;
-      if (held === undefined && lock === undefined) return;
+      if (held === undefined && lock === undefined) return false;
       // Another copy may have seen more than we have: what it wrote must not be lowered.
       this.#merge(nowMs);
       writeStateFile(this.#installation.statePath, this.trusted);
+      return true;
     } catch (cause) {
       this.#log("debug", `the state file was not written: ${String(cause)}`);
+      return false;
     } finally {
       lock?.release();
     }

@@ -25,9 +25,11 @@ export type UpdateErrorCode =
   | "PLATFORM_UNSUPPORTED"
   /** Step 5: the directory cannot be written to, or has no hard links. */
   | "DIRECTORY_READ_ONLY"
+  /** Step 5: there is no room for the new executable; `missingBytes` says how much. */
+  | "DISK_FULL"
   /** Step 7: others may write to the directory, or it belongs to somebody else. */
   | "DIRECTORY_UNSAFE"
-  /** Step 7: not a plain file of ours, or setuid. */
+  /** Step 7: not a plain file of ours, setuid, or with something that the new file could not have. */
   | "EXECUTABLE_UNSAFE"
   /** Another copy of this executable is updating it. */
   | "BUSY"

@@ -36,6 +36,6 @@ export type UpdateEvent =
   | { readonly name: "applied"; readonly release: ReleaseInfo }
   /** Step 8: this process is about to become the new version. */
   | { readonly name: "restarting"; readonly release: ReleaseInfo }
-  /** Step 9: this version was put back, because the newer one ended too often before it was healthy. */
-  | { readonly name: "rolled-back"; readonly version: string }
+  /** Step 9: this version was put back, because the newer one failed before it was healthy; and how. */
+  | { readonly name: "rolled-back"; readonly version: string; readonly reason: string }
   | { readonly name: "error"; readonly error: ErrorInfo };

@@ -20,10 +20,10 @@ import {
 import { basename, dirname, join } from "node:path";
 import type { ByteSource } from "../core/source.ts";
 import { fileSource } from "../fs/file-source.ts";
-import { hasCapabilities } from "../fs/capabilities.ts";
 import { isErrno } from "../fs/error.ts";
-import { temporaryPath } from "../fs/temporary-file.ts";
+import { createBeside, discard, temporaryPath } from "../fs/temporary-file.ts";
 import { UpdateError } from "./error.ts";
+import { hasCapabilities, keepProperties } from "./keep-properties.ts";
 import { pendingPath } from "./pending.ts";
 
 /** What tells two files apart, whatever they are called. */
@@ -85,12 +85,33 @@ export class Installation {
 
   /** Is the file at the path still the one we started from or installed last? */
   isCurrent(): boolean {
-    return isSameFile(lstatSync(this.path, { bigint: true }), this.#current);
+    return this.#isAtPath(this.#current);
+  }
+
+  isCurrentFile(file: FileIdentity): boolean {
+    return isSameFile(file, this.#current);
   }
 
   /** Would the next start run what runs now? */
   isRunningAtPath(): boolean {
-    return isSameFile(lstatSync(this.path, { bigint: true }), this.running);
+    return this.#isAtPath(this.running);
+  }
+
+  #isAtPath(file: FileIdentity): boolean {
+    const found = lstatSync(this.path, { bigint: true, throwIfNoEntry: false });
+    return found !== undefined && isSameFile(found, file);
+  }
+
+  /**
+   * How many other names the executable has (hard links), our own rollback copy aside. They keep the version
+   * they have when this one is replaced.
+   */
+  otherNames(): number {
+    const previous = lstatSync(this.previousPath, { bigint: true, throwIfNoEntry: false });
+    const found = lstatSync(this.path, { bigint: true, throwIfNoEntry: false });
+    if (found === undefined) return 0;
+    const isOurs = previous !== undefined && isSameFile(previous, found);
+    return Number(found.nlink) - (isOurs ? 2 : 1);
   }
 
   /** Step 7 has put another file at the path. */
@@ -133,7 +154,7 @@ export class Installation {
   /**
    * Step 7, before anything is fetched and again before anything is replaced: nobody but us may be able
    * to put a file where we are about to, and an update must not hand out privileges.
-   * @throws {UpdateError} PLATFORM_UNSUPPORTED, EXECUTABLE_UNSAFE, DIRECTORY_UNSAFE,
+   * @throws {UpdateError} PLATFORM_UNSUPPORTED, EXECUTABLE_CHANGED, EXECUTABLE_UNSAFE, DIRECTORY_UNSAFE,
    *   DIRECTORY_READ_ONLY
    */
   checkSafe(): BigIntStats {
@@ -147,7 +168,18 @@ export class Installation {
         },
       );
     }
-    const file = lstatSync(this.path, { bigint: true });
+    const file = lstatSync(this.path, { bigint: true, throwIfNoEntry: false });
+    // Removed or moved by somebody: it is not ours to bring back.
+    if (file === undefined) {
+      throw new UpdateError(
+        "EXECUTABLE_CHANGED",
+        `there is no executable at ${this.path} any more`,
+        {
+          blame: "local",
+          path: this.path,
+        },
+      );
+    }
     if (!file.isFile()) throw this.#unsafe("it is not a plain file");
     if (file.uid !== BigInt(user)) throw this.#unsafe("it belongs to another user");
     // Whoever may change the file could otherwise become its owner or group.
@@ -168,16 +200,24 @@ export class Installation {
   }
 
   /**
-   * Step 7 can be done here: a name can be made in the directory, and this file can have a second one.
-   * Asked before the download, because a read-only system should cost nobody any bandwidth.
-   * @throws {UpdateError} DIRECTORY_READ_ONLY, IO_FAILED
+   * Step 7 can be done here: a file can be made in the directory and be given what the executable has, and
+   * the executable can have a second name. Asked before the download, because a read-only system should
+   * cost nobody any bandwidth.
+   * @throws {UpdateError} EXECUTABLE_UNSAFE, DIRECTORY_READ_ONLY, IO_FAILED
    */
-  probe(): void {
+  probe(installed: BigIntStats): void {
     const link = temporaryPath(this.temporaryBase);
     try {
       linkSync(this.path, link);
       rmSync(link);
+      const file = createBeside(this.temporaryBase);
+      try {
+        keepProperties(file.fd, this.path, installed);
+      } finally {
+        discard(file);
+      }
     } catch (cause) {
+      if (cause instanceof UpdateError) throw cause;
       if (CANNOT_LINK.some((code) => isErrno(cause, code))) throw this.#readOnly(cause);
       throw new UpdateError("IO_FAILED", `nothing can be written to ${this.directory}`, {
         blame: "local",

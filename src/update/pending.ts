@@ -5,17 +5,20 @@
  *
  *   rustpatcher-pending 1 <SHA-256 of its region> <content root> <version>
  *   <process id>     one line for each start
- *   back             it has failed
+ *   back             it has ended too often
+ *   hung             it has stopped turning its event loop
  *
  * Lines are only ever appended, each with one write, so that starts at the same time do not harm it.
  */
 const FORMAT = /^rustpatcher-pending 1 ([0-9a-f]{64}) ([0-9a-f]{64}) ([0-9A-Za-z.-]{1,16})$/;
-const LINE = /^([1-9][0-9]{0,9}|back)$/;
-export const BACK_LINE = "back\n";
+const LINE = /^([1-9][0-9]{0,9}|back|hung)$/;
 /** A start line has at most 11 bytes: thousands of starts, far above what ends a probation. */
 export const PENDING_MAX_BYTES: number = 64 * 1024;
 /** So many starts that ended before the version was healthy end the probation. */
 export const FAILED_STARTS_MAX = 3;
+
+/** Why the previous version is put back. */
+export type Failure = "back" | "hung";
 
 export interface Pending {
   /** SHA-256 of the new version's region, hexadecimal. */
@@ -25,8 +28,8 @@ export interface Pending {
   readonly version: string;
   /** Processes that were started from it, in order. */
   readonly starts: readonly number[];
-  /** It has failed: the previous version is about to be put back, or was. */
-  readonly isBack: boolean;
+  /** The previous version is about to be put back, or was. */
+  readonly failure: Failure | undefined;
 }
 
 /** Where it lies for the executable at this path. */
@@ -55,18 +58,35 @@ export function parsePending(text: string): Pending | undefined {
     region,
     root,
     version,
-    starts: lines.filter((line) => line !== "back").map(Number),
-    isBack: lines.includes("back"),
+    starts: lines.map(Number).filter((pid) => !Number.isNaN(pid)),
+    failure: lines.find((line) => line === "back" || line === "hung"),
   };
 }
 
-/** Has it failed? `isAlive` tells of a process; one that runs has not failed yet, whoever waits for it. */
-export function hasFailed(
+/** In words, for the log and for whoever listens. */
+export function failureText(failure: Failure): string {
+  return failure === "hung"
+    ? "it hung before it was healthy"
+    : `it ended ${FAILED_STARTS_MAX} times before it was healthy`;
+}
+
+/** How it has failed. `isAlive` tells of a process; one that runs has not failed yet, whoever waits for it. */
+export function failureOf(
   pending: Pending,
   ownPid: number,
   isAlive: (pid: number) => boolean,
-): boolean {
+): Failure | undefined {
   // Our own number in it is a start that is over: a container gives every one of them the same.
   const failed = pending.starts.filter((pid) => pid === ownPid || !isAlive(pid));
-  return pending.isBack || failed.length >= FAILED_STARTS_MAX;
+  return pending.failure ?? (failed.length >= FAILED_STARTS_MAX ? "back" : undefined);
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (cause) {
+    // Somebody else's process is one as well.
+    return Reflect.get(Object(cause), "code") === "EPERM";
+  }
 }

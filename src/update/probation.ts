@@ -15,10 +15,13 @@ import { createBeside, discard, writeAll } from "../fs/temporary-file.ts";
 import type { Installation } from "./installation.ts";
 import type { Lock } from "./lock.ts";
 import {
+  failureOf,
+  isAlive,
   parsePending,
   PENDING_MAX_BYTES,
   pendingHeader,
   regionDigest,
+  type Failure,
   type Pending,
 } from "./pending.ts";
 
@@ -51,21 +54,32 @@ export function isOnProbation(installation: Installation, own: VerifiedFull): bo
   return readPending(installation.pendingPath)?.region === regionDigest(own.region);
 }
 
+export interface FailedVersion {
+  /** Content root, hexadecimal. */
+  readonly root: string;
+  readonly version: string;
+  readonly failure: Failure;
+}
+
 /**
- * Clears what a probation of another version has left, once the running version is back at the path.
- * Returns that version when it had failed; otherwise its installation was interrupted before it began.
+ * What the probation of another version has come to, once the running version is back at the path: that
+ * version when it had failed, and the caller ends the probation when that is noted. Otherwise its
+ * installation was interrupted before it began, and nothing is left of it.
  */
 export function settleProbation(
   installation: Installation,
   own: VerifiedFull,
   _held: Lock,
-): Pending | undefined {
+): FailedVersion | undefined {
   const pending = readPending(installation.pendingPath);
   if (pending === undefined || pending.region === regionDigest(own.region)) return undefined;
   // Somebody runs an older version while the new one is in place: not ours to judge.
   if (!installation.isRunningAtPath()) return undefined;
+  // Its starts alone tell it when the disk had no room for the last word.
+  const failure = failureOf(pending, process.pid, isAlive);
+  if (failure !== undefined) return { ...pending, failure };
   endProbation(installation);
-  return pending.isBack ? pending : undefined;
+  return undefined;
 }
 
 /** Undefined when there is none, or none that we have written. */

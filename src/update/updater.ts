@@ -14,9 +14,10 @@ import type { UpdateMode } from "../core/update-mode.ts";
 import { REGION_BYTES } from "../exe/region.ts";
 import type { VerifiedFull } from "../exe/verify-executable.ts";
 import { applyUpdate, restorePrevious, rollBack, rollBackTo } from "./apply.ts";
-import { Assembly, sweepLeftovers } from "./assemble.ts";
+import { Assembly, hasLeftovers, sweepLeftovers } from "./assemble.ts";
 import { Attempts } from "./attempts.ts";
 import { jittered } from "./backoff.ts";
+import { checkDiskSpace } from "./disk-space.ts";
 import type { DurableState } from "./durable-state.ts";
 import { UpdateError } from "./error.ts";
 import type { ReleaseInfo, UpdateEvent } from "./events.ts";
@@ -24,7 +25,9 @@ import { Fetcher } from "./fetch.ts";
 import type { Installation } from "./installation.ts";
 import { InstalledFile } from "./installed-file.ts";
 import { tryLock, type Lock } from "./lock.ts";
-import { isOnProbation, readPending, settleProbation } from "./probation.ts";
+
+import { failureText } from "./pending.ts";
+import { endProbation, isOnProbation, readPending, settleProbation } from "./probation.ts";
 import type { Rehearse } from "./rehearse.ts";
 import type { ReleaseSource } from "./release-source.ts";
 import { codeOf, isPassing, messageOf, Reporter } from "./reporter.ts";
@@ -73,6 +76,7 @@ export class Updater {
   /** At the executable's path, waiting for a restart. */
   #installed: InstalledFile | undefined;
   #isRestarting = false;
+  #hasToldOfNames = false;
 
   constructor(options: UpdaterOptions) {
     this.#options = options;
@@ -137,8 +141,11 @@ export class Updater {
       if (lock === undefined) throw busy();
       try {
         const left = this.#installed?.executable ?? own;
-        const previous = rollBack(installation, own, lock);
-        state.trusted.refuse(left.table.root);
+        const refuse = (): void => {
+          state.trusted.refuse(left.table.root);
+          state.save(clock.nowMs(), lock);
+        };
+        const previous = rollBack(installation, own, refuse, lock);
         state.trusted.markInstalled(previous.record.record.version);
         state.save(clock.nowMs(), lock);
         const release = infoOf(previous.record);
@@ -293,8 +300,8 @@ export class Updater {
   async #install(candidate: Candidate): Promise<void> {
     const { installation, state, emit, clock, own } = this.#options;
     const release = infoOf(candidate);
-    installation.checkSafe();
-    installation.probe();
+    installation.probe(installation.checkSafe());
+    this.#tellOfOtherNames();
     const lock = tryLock(installation.lockPath);
     if (lock === undefined) {
       throw busy();
@@ -307,9 +314,11 @@ export class Updater {
           blame: "local",
         });
       }
-      if (!installation.isCurrent()) this.#adopt();
+      const known = this.#installed?.identity ?? installation.running;
+      if (!installation.isCurrent() || !installation.isCurrentFile(known)) this.#adopt();
       if (!state.trusted.isNext(candidate.record.version)) return;
       sweepLeftovers(installation);
+      checkDiskSpace(installation.directory, release.sizeBytes);
       const assembly = Assembly.begin(installation, candidate.record);
       try {
         this.#fetching = candidate;
@@ -350,15 +359,17 @@ export class Updater {
     return true;
   }
 
-  /** Step 9, when this version is back: the newer one is refused from now on. */
+  /** What an earlier run has left: a probation that came to its end, files of an attempt that was killed. */
   #settle(): void {
     const { installation } = this.#options;
     try {
-      if (readPending(installation.pendingPath) === undefined) return;
+      if (readPending(installation.pendingPath) === undefined && !hasLeftovers(installation))
+        return;
       const lock = tryLock(installation.lockPath);
       if (lock === undefined) return;
       try {
         this.#settleHeld(lock);
+        sweepLeftovers(installation);
       } finally {
         lock.release();
       }
@@ -367,17 +378,34 @@ export class Updater {
     }
   }
 
+  /** Step 9, when this version is back: the newer one is refused from now on. */
   #settleHeld(lock: Lock): void {
     const { installation, own, state, clock, emit, log } = this.#options;
     const failed = settleProbation(installation, own, lock);
     if (failed === undefined) return;
-    const { version } = failed;
-    state.trusted.refuse(asContentRoot(fromHex(failed.root)));
-    state.save(clock.nowMs(), lock);
-    emit({ name: "rolled-back", version });
+    const { version, root, failure } = failed;
+    const isNews = !state.trusted.refused.includes(root);
+    state.trusted.refuse(asContentRoot(fromHex(root)));
+    // Not before it is noted: this is all that keeps the version from being installed again.
+    if (state.save(clock.nowMs(), lock)) endProbation(installation);
+    if (!isNews) return;
+    const reason = failureText(failure);
+    emit({ name: "rolled-back", version, reason });
     log(
       "warn",
-      `version ${version} failed on this machine and is not installed again; waiting for a newer one`,
+      `version ${version} failed on this machine (${reason}) and is not installed again; waiting for a newer one`,
+    );
+  }
+
+  /** Once: whoever has linked the executable elsewhere may expect the other name to follow. */
+  #tellOfOtherNames(): void {
+    const count = this.#options.installation.otherNames();
+    if (count === 0 || this.#hasToldOfNames) return;
+    this.#hasToldOfNames = true;
+    const { path } = this.#options.installation;
+    this.#options.log(
+      "warn",
+      `${path} has ${count} other ${count === 1 ? "name" : "names"} (hard links), which will keep the version of today`,
     );
   }
 

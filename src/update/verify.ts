@@ -2,7 +2,7 @@
  * Step 6 (verify): the finished file, read through the descriptor it was written by, as if nothing before
  * had been checked. Only this file makes what step 7 accepts.
  */
-import { fstatSync } from "node:fs";
+import { fstatSync, fsyncSync } from "node:fs";
 import type { PublicKey } from "../core/brand.ts";
 import { equal } from "../core/bytes.ts";
 import { checkRegion } from "../exe/check-region.ts";
@@ -28,7 +28,7 @@ export interface VerifiedUpdate {
 /**
  * @throws {ExeError} {@link verifyExecutable}
  * @throws {CoreError} SIGNATURE_INVALID and what decoding may throw
- * @throws {UpdateError} NOT_AS_ANNOUNCED
+ * @throws {UpdateError} NOT_AS_ANNOUNCED, IO_FAILED
  */
 export function verifyUpdate(
   assembly: Assembly,
@@ -37,6 +37,7 @@ export function verifyUpdate(
   owner: PublicKey,
 ): VerifiedUpdate {
   const { path, fd } = assembly.file;
+  sync(fd, path);
   const executable = verifyExecutable(fileSource(fd), { owner });
   // Step 6: it is the release that was decided on, not another one that is valid as well.
   if (executable.kind !== "full") throw different("record");
@@ -52,6 +53,19 @@ function checkAnnounced({ owner, region }: VerifiedFull, candidate: Candidate): 
     checkRegion(owner, region, candidate);
   } catch (cause) {
     throw different("record", cause);
+  }
+}
+
+/** On the disk before it is read again: what cannot be written there is not to be verified. */
+function sync(fd: number, path: string): void {
+  try {
+    fsyncSync(fd);
+  } catch (cause) {
+    throw new UpdateError("IO_FAILED", "the update could not be written to the disk", {
+      blame: "local",
+      cause,
+      path,
+    });
   }
 }
 

@@ -1,6 +1,6 @@
 /** New versions that start, and then do not live: what stands at the path afterwards, and what is said. */
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { verifyExecutable } from "../../src/exe/verify-executable.ts";
 import { withFile } from "../../src/fs/file-source.ts";
@@ -18,6 +18,10 @@ if (how === "exit") process.exit(1);
 if (how === "throw") throw new Error("broken");
 if (how === "signal") process.kill(process.pid, "SIGSEGV");
 if (how === "hang") for (;;);
+if (how === "sleep") Bun.sleepSync(60_000);
+if (how === "microtasks") (async () => { for (;;) await undefined; })();
+if (how === "ask") console.log(prompt("and?"));
+if (how === "wait") Bun.spawnSync(["sleep", "4"]);
 if (how === "stay") setInterval(() => undefined, 1_000);
 if (how === "manual") await spawn({ confirm: "manual" });
 if (how === "healthy") {
@@ -56,10 +60,14 @@ async function installed(): Promise<{ path: string; old: string }> {
   return { path, old };
 }
 
-function starting(path: string, how: string): Bun.Subprocess<"ignore", "pipe", "pipe"> {
+function starting(
+  path: string,
+  how: string,
+  env: Readonly<Record<string, string>> = {},
+): Bun.Subprocess<"pipe", "pipe", "pipe"> {
   return Bun.spawn([path, how], {
-    stdio: ["ignore", "pipe", "pipe"],
-    env: { PATH: process.env["PATH"] ?? "", RUSTPATCHER_BOOTSTRAP: "127.0.0.1:1" },
+    stdio: ["pipe", "pipe", "pipe"],
+    env: { PATH: process.env["PATH"] ?? "", RUSTPATCHER_BOOTSTRAP: "127.0.0.1:1", ...env },
     timeout: RUN_TIMEOUT_MS,
     killSignal: "SIGKILL",
   });
@@ -94,7 +102,7 @@ test(
     const back = await world.run(path);
     expect(back.all("start")[0]).toMatchObject({ version: "1.0.0", argv0: path });
     expect(digestOf(path)).toBe(digest);
-    expect(back.log.join("\n")).toContain("version 1.5.0 ended 3 times before it was healthy");
+    expect(back.log.join("\n")).toContain("version 1.5.0: it ended 3 times before it was healthy");
     await back.until(() => back.all("error").some(({ code }) => code === "REFUSED"), "the refusal");
     expect(back.all("applied")).toEqual([]);
     expect(digestOf(path)).toBe(digest);
@@ -118,6 +126,70 @@ describe("a version on probation", () => {
       const back = await world.run(path);
       expect(back.all("start")[0]).toMatchObject({ version: "1.0.0" });
       expect(await back.event("rolled-back")).toMatchObject({ version: "1.5.0" });
+      expect(digestOf(path)).toBe(old);
+    },
+    TIMEOUT_MS,
+  );
+
+  test.each(["hang", "sleep", "microtasks"])(
+    "that hangs is taken back by itself, in the same process: %s (H2)",
+    async (how) => {
+      const { path, old } = await installed();
+      const back = await world.run(path, { args: [how], env: { RUSTPATCHER_HANG_SECONDS: "2" } });
+      expect(back.all("start")[0]).toMatchObject({ version: "1.0.0", argv0: path, pid: back.pid });
+      expect(back.all("start")[0]?.["argv"]).toEqual(["bun", "/$bunfs/root/app", how]);
+      expect(digestOf(path)).toBe(old);
+      expect(back.log.join("\n")).toContain("version 1.5.0: it hung before it was healthy");
+      expect(await back.event("rolled-back")).toMatchObject({
+        version: "1.5.0",
+        reason: "it hung before it was healthy",
+      });
+      expect(readFileSync(`/proc/${back.pid}/status`, "latin1")).toMatch(/^SigBlk:\t0+$/m);
+      expect(isOn(path)).toBe(false);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "does not hang while it waits for a person or for another program",
+    async () => {
+      const waiting = ["ask", "wait"].map(async (how) => {
+        const { path, old } = await installed();
+        const child = starting(path, how, { RUSTPATCHER_HANG_SECONDS: "1" });
+        await Bun.sleep(4_000);
+        void child.stdin.write("so\n");
+        void child.stdin.end();
+        expect(await child.exited).toBe(0);
+        expect(digestOf(path)).not.toBe(old);
+        expect(isOn(path)).toBe(false);
+      });
+      await Promise.all(waiting);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "that hangs with nothing to go back to is told of and left alone",
+    async () => {
+      const { path } = await installed();
+      rmSync(join(dirname(path), ".app.rustpatcher-previous"));
+      const child = starting(path, "hang", { RUSTPATCHER_HANG_SECONDS: "1" });
+      const { value } = await child.stderr.getReader().read();
+      expect(new TextDecoder().decode(value)).toContain("there is no version to go back to");
+      expect(child.exitCode).toBeNull();
+      child.kill("SIGKILL");
+      await child.exited;
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "that failed is taken back once, however many start at that moment",
+    async () => {
+      const { path, old } = await installed();
+      appendFileSync(pendingPath(path), "4194304\n4194304\n4194304\n");
+      const all = await Promise.all(Array.from({ length: 6 }, () => world.run(path)));
+      for (const back of all) expect(back.all("start")[0]).toMatchObject({ version: "1.0.0" });
       expect(digestOf(path)).toBe(old);
     },
     TIMEOUT_MS,

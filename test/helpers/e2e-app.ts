@@ -21,7 +21,7 @@ const patcher = await spawn();
 for (const name of ["checking", "available", "progress", "verified", "applied", "restarting"]) {
   patcher.on(name, (release) => say(name, release));
 }
-patcher.on("rolled-back", (version) => say("rolled-back", { version }));
+patcher.on("rolled-back", (version, reason) => say("rolled-back", { version, reason }));
 patcher.on("error", ({ message, evidence }) => say("error", { message, code: evidence.updateCode }));
 const answer = (question, work) =>
   work.then(

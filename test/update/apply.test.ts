@@ -234,18 +234,21 @@ test.skipIf(!isRoot || Bun.which("setcap") === null)(
   },
 );
 
+const probe = (): void => app.installation.probe(app.installation.checkSafe());
+
 describe("the probe before a download", () => {
   test("leaves nothing behind where an update can be installed", () => {
-    app.installation.probe();
+    probe();
     expect(strays()).toEqual([]);
     expect(statSync(app.path).nlink).toBe(1);
   });
 
   test("finds out that the directory is gone", () => {
+    const stats = app.installation.checkSafe();
     renameSync(app.directory, `${app.directory}-moved`);
-    expect(codeOf(() => app.installation.probe())).toBe("IO_FAILED");
+    expect(codeOf(() => app.installation.probe(stats))).toBe("IO_FAILED");
     renameSync(`${app.directory}-moved`, app.directory);
-    expect(codeOf(() => app.installation.probe())).toBe("accepted");
+    expect(codeOf(() => probe())).toBe("accepted");
   });
 });
 

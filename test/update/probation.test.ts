@@ -11,13 +11,20 @@ import { applyUpdate, restorePrevious, rollBack } from "../../src/update/apply.t
 import { Assembly } from "../../src/update/assemble.ts";
 import { Installation } from "../../src/update/installation.ts";
 import { tryLock, type Lock } from "../../src/update/lock.ts";
-import { hasFailed, parsePending, pendingHeader, type Pending } from "../../src/update/pending.ts";
-import { isOnProbation, readPending, settleProbation } from "../../src/update/probation.ts";
+import { failureOf, parsePending, pendingHeader, type Pending } from "../../src/update/pending.ts";
+import {
+  endProbation,
+  isOnProbation,
+  readPending,
+  settleProbation,
+} from "../../src/update/probation.ts";
 import { verifyUpdate } from "../../src/update/verify.ts";
 import { codeOf, InstalledApp } from "../helpers/installed.ts";
 
 const HEADER = pendingHeader(new Uint8Array(4096), "ab".repeat(32), "1.2.3");
 const ALIVE = 4_000_000;
+/** Above what the kernel gives to anybody. */
+const GONE = 4_194_304;
 
 function parsed(text: string): Pending {
   const pending = parsePending(text);
@@ -31,13 +38,13 @@ describe("the pending file", () => {
       root: "ab".repeat(32),
       version: "1.2.3",
       starts: [12, 34],
-      isBack: true,
+      failure: "back",
     });
   });
 
   test("a line that was cut off counts as not there", () => {
     expect(parsed(`${HEADER}12\n3`).starts).toEqual([12]);
-    expect(parsed(`${HEADER}back`).isBack).toBe(false);
+    expect(parsed(`${HEADER}back`).failure).toBeUndefined();
   });
 
   test.each([
@@ -52,11 +59,11 @@ describe("the pending file", () => {
 
   test("three starts that are over are a failure, two are not; one that runs is none", () => {
     const failed = (starts: readonly number[]): boolean =>
-      hasFailed(
+      failureOf(
         parsed(HEADER + starts.map((pid) => `${pid}\n`).join("")),
         7,
         (pid) => pid >= ALIVE,
-      );
+      ) !== undefined;
     expect(failed([1, 2])).toBe(false);
     expect(failed([1, 2, 3])).toBe(true);
     expect(failed([1, 2, ALIVE])).toBe(false);
@@ -90,7 +97,7 @@ describe("an installed version", () => {
 
   test("is on probation from before it can be started", () => {
     const pending = readPending(app.installation.pendingPath);
-    expect(pending).toMatchObject({ version: "1.0.1", starts: [], isBack: false });
+    expect(pending).toMatchObject({ version: "1.0.1", starts: [], failure: undefined });
     expect(isOnProbation(app.installation, app.own)).toBe(false);
   });
 
@@ -100,10 +107,18 @@ describe("an installed version", () => {
     expect(existsSync(app.installation.pendingPath)).toBe(true);
   });
 
-  test("that failed is named once, when the old one is back", () => {
-    appendFileSync(app.installation.pendingPath, "1\n2\n3\nback\n");
+  test.each([
+    ["1\n2\n3\nback\n", "back"],
+    ["hung\n", "hung"],
+    // No room for the last word, or killed before it.
+    [`${GONE}\n${GONE}\n${GONE}\n`, "back"],
+  ])("that failed is named until that is noted, when the old one is back: %j", (lines, failure) => {
+    appendFileSync(app.installation.pendingPath, lines);
     renameSync(app.installation.previousPath, app.path);
-    expect(settleProbation(app.installation, app.own, lock)).toMatchObject({ version: "1.0.1" });
+    const failed = { version: "1.0.1", failure };
+    expect(settleProbation(app.installation, app.own, lock)).toMatchObject(failed);
+    expect(settleProbation(app.installation, app.own, lock)).toMatchObject(failed);
+    endProbation(app.installation);
     expect(settleProbation(app.installation, app.own, lock)).toBeUndefined();
   });
 
@@ -132,12 +147,14 @@ describe("an installed version", () => {
       running[100] = (running[100] ?? 0) ^ 1;
       writeFileSync(`${app.installation.previousPath}.new`, running);
       renameSync(`${app.installation.previousPath}.new`, app.installation.previousPath);
-      expect(codeOf(() => rollBack(other, app.own, lock))).toBe("NO_PREVIOUS");
+      expect(codeOf(() => rollBack(other, app.own, () => undefined, lock))).toBe("NO_PREVIOUS");
       running[100] = (running[100] ?? 0) ^ 1;
       writeFileSync(app.installation.previousPath, running);
-      expect(rollBack(other, app.own, lock).record.record.version.text).toBe("1.0.0");
+      expect(rollBack(other, app.own, () => undefined, lock).record.record.version.text).toBe(
+        "1.0.0",
+      );
       expect(readFileSync(app.path).equals(running)).toBe(true);
-      expect(codeOf(() => rollBack(other, app.own, lock))).toBe("NO_PREVIOUS");
+      expect(codeOf(() => rollBack(other, app.own, () => undefined, lock))).toBe("NO_PREVIOUS");
     } finally {
       other.close();
     }
