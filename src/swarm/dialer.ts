@@ -16,10 +16,21 @@ export interface DialerContext {
   readonly newest: NewestRecord;
 }
 
+interface Attempt {
+  readonly sinceMs: number;
+  /** Once it has let us in. */
+  provider?: RemoteProvider;
+  /** Gives up; undefined while there is nothing to give up, or no longer. */
+  abort?: () => void;
+}
+
+/** A dial that takes longer may still succeed, but not while others wait for its place. */
+const PATIENCE_MS = 6_000;
+
 export class Dialer {
   readonly #dht: Pick<HyperDHT, "connect">;
   readonly #context: DialerContext;
-  readonly #busy = new Map<string, RemoteProvider | undefined>();
+  readonly #busy = new Map<string, Attempt>();
   readonly #hosts = new HostCounts();
 
   constructor(dht: Pick<HyperDHT, "connect">, context: DialerContext) {
@@ -45,10 +56,11 @@ export class Dialer {
     if (!this.hasRoom || this.#busy.has(peer.id)) {
       throw new SwarmError("CLOSED", "too many connections", { blame: "local" });
     }
-    this.#busy.set(peer.id, undefined);
+    const attempt: Attempt = { sinceMs: this.#context.clock.monotonicMs() };
+    this.#busy.set(peer.id, attempt);
     try {
-      const provider = await this.#welcomed(peer);
-      this.#busy.set(peer.id, provider);
+      const provider = await this.#welcomed(peer, attempt);
+      attempt.provider = provider;
       void provider.closed.then(() => this.#busy.delete(peer.id));
       return provider;
     } catch (cause) {
@@ -58,30 +70,44 @@ export class Dialer {
     }
   }
 
+  /** Gives up the dial that has taken longest, if that is long, so that somebody else has its place. */
+  giveUpSlowest(): boolean {
+    const beforeMs = this.#context.clock.monotonicMs() - PATIENCE_MS;
+    // The oldest come first.
+    for (const { sinceMs, provider, abort } of this.#busy.values()) {
+      if (provider !== undefined || abort === undefined || sinceMs > beforeMs) continue;
+      abort();
+      return true;
+    }
+    return false;
+  }
+
   /** Closes everything; resolves when last words that were under way have been said. */
   async destroy(): Promise<void> {
-    const providers = [...this.#busy.values()].filter((provider) => provider !== undefined);
+    const attempts = [...this.#busy.values()];
+    const providers = attempts.flatMap(({ provider }) => provider ?? []);
     const reason = new SwarmError("STOPPED", "we are stopping", { blame: "local" });
     for (const provider of providers) if (!provider.isFinishing) provider.close(reason);
     await Promise.all(providers.map(({ closed }) => closed));
   }
 
-  async #welcomed(peer: Peer): Promise<RemoteProvider> {
+  async #welcomed(peer: Peer, attempt: Attempt): Promise<RemoteProvider> {
     const { clock } = this.#context;
     try {
-      return await this.#attempt(peer, 0);
+      return await this.#try(peer, attempt, 0);
     } catch (cause) {
       const minute = deniedMinute(cause);
       const minuteOffset = minute === undefined ? 0 : minute - unixMinute(clock.nowMs());
       if (minuteOffset === 0) throw cause;
       // Our clock may be the wrong one. Once: whoever denies twice is not of our swarm.
-      return this.#attempt(peer, minuteOffset);
+      return this.#try(peer, attempt, minuteOffset);
     }
   }
 
-  async #attempt(peer: Peer, minuteOffset: number): Promise<RemoteProvider> {
+  async #try(peer: Peer, attempt: Attempt, minuteOffset: number): Promise<RemoteProvider> {
     const { newest, peers } = this.#context;
-    const provider = await this.#connect(peer, minuteOffset);
+    const provider = await this.#connect(peer, attempt, minuteOffset);
+    attempt.abort = () => provider.close(unreachable());
     const claim = await provider.welcomed;
     if (claim !== undefined && newest.offer(claim) === "refused") {
       peers.ban(peer.id);
@@ -95,7 +121,7 @@ export class Dialer {
   }
 
   /** Resolves when the handshake is done and our hello is on its way. */
-  #connect(peer: Peer, minuteOffset: number): Promise<RemoteProvider> {
+  #connect(peer: Peer, attempt: Attempt, minuteOffset: number): Promise<RemoteProvider> {
     const { scope, clock } = this.#context;
     const stream = this.#dht.connect(peer.publicKey, {
       relayAddresses: [...peer.relayAddresses],
@@ -107,6 +133,7 @@ export class Dialer {
       reject(reason);
     };
     const cancel = clock.after(CONNECT_TIMEOUT_MS, () => fail(unreachable()));
+    attempt.abort = () => fail(unreachable());
     stream.on("error", (cause) => fail(unreachable(cause)));
     stream.on("close", () => fail(unreachable()));
     stream.on("connect", () => {

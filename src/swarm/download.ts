@@ -4,15 +4,17 @@
  */
 import type { Clock } from "../core/clock.ts";
 import { toHex } from "../core/bytes.ts";
-import { PIECE_MAX_BYTES, REQUESTS_IN_FLIGHT_MAX } from "../core/limits.ts";
+import { PIECE_MAX_BYTES } from "../core/limits.ts";
 import type { VerifiedRecord } from "../core/release-record.ts";
 import type { Content } from "../content/content.ts";
 import { piecesOf, type Piece } from "../content/plan.ts";
 import type { ChunkTable } from "../content/table.ts";
 import { SwarmError } from "./error.ts";
 import { requestManifest, type Manifest } from "./manifest.ts";
+import { Motion } from "./motion.ts";
 import type { Peers } from "./peers.ts";
 import { PiecePool, type Ask } from "./piece-pool.ts";
+import { Pipeline, type PipelineMark } from "./pipeline.ts";
 import { Reuse, type OldContent } from "./reuse.ts";
 import type { RemoteProvider } from "./remote-provider.ts";
 
@@ -48,7 +50,14 @@ export interface FetchedChunk {
   readonly offset: number;
 }
 
-/** Without a manifest for this long, the next provider is asked for it as well. */
+/** What is known of a provider in use. */
+interface Use {
+  readonly pipeline: Pipeline;
+  /** Pieces it was asked for or has delivered that are not yet written. */
+  pieces: number;
+}
+
+/** Without a manifest for so long, one more provider is asked for it; after twice the time two more, then four. */
 const HEDGE_MS = 1_000;
 /** Providers who cannot send differences are left alone while one who can has delivered this recently. */
 const BETTER_IS_BUSY_MS = 1_000;
@@ -60,11 +69,11 @@ export class Download {
   readonly #peers: Peers;
   readonly #result = Promise.withResolvers<Manifest>();
   readonly #onVerified: () => void;
-  /** Providers in use, and how many pieces each was asked for or has delivered that are not yet written. */
-  readonly #active = new Map<RemoteProvider, number>();
+  readonly #active = new Map<RemoteProvider, Use>();
+  readonly #motion = new Motion<RemoteProvider>();
   #manifest: Manifest | undefined;
   #attempts = 0;
-  #lastAttemptMs = -Infinity;
+  #firstAttemptMs = 0;
   #waiting: (() => void)[] = [];
   #pool: PiecePool<RemoteProvider> | undefined;
   #reuse: Reuse | undefined;
@@ -106,7 +115,8 @@ export class Download {
    */
   async use(provider: RemoteProvider): Promise<void> {
     const id = toHex(provider.publicKey);
-    this.#active.set(provider, 0);
+    this.#active.set(provider, { pipeline: new Pipeline(), pieces: 0 });
+    this.#motion.begin(provider, this.#clock.monotonicMs());
     try {
       await this.#learn(provider);
       this.#fill(provider);
@@ -116,15 +126,30 @@ export class Download {
       provider.close(asSwarmError(cause));
     } finally {
       this.#active.delete(provider);
+      this.#motion.end(provider);
       this.#wake();
       this.tick();
     }
   }
 
-  /** Gives idle providers something to do. To be called about once a second. */
+  /** Gives idle providers something to do, the fastest first. To be called several times a second. */
   tick(): void {
-    for (const provider of this.#active.keys()) this.#fill(provider);
+    this.#motion.look(this.#clock.monotonicMs());
+    const rateOf = ([, { pipeline }]: [RemoteProvider, Use]): number => pipeline.bytesPerMs;
+    const fastest = [...this.#active].sort((a, b) => rateOf(b) - rateOf(a));
+    for (const [provider] of fastest) this.#fill(provider);
     this.#wake();
+  }
+
+  /** Closes the provider that stands out as slow, if there is one; others wait for its place. */
+  dropSlowest(): boolean {
+    const slowest = this.#motion.slowest(this.#clock.monotonicMs());
+    slowest?.close(
+      new SwarmError("TIMEOUT", "the provider was dropped: slower than the others", {
+        blame: "peer",
+      }),
+    );
+    return slowest !== undefined;
   }
 
   /** Ends the download; every provider is closed. */
@@ -159,15 +184,15 @@ export class Download {
     while (this.#manifest === undefined && !this.#isOver) {
       if (provider.isClosed) throw await provider.closed;
       const nowMs = this.#clock.monotonicMs();
-      if (this.#attempts > 0 && nowMs - this.#lastAttemptMs < HEDGE_MS) {
+      const hedges = Math.floor((nowMs - this.#firstAttemptMs) / HEDGE_MS);
+      if (this.#attempts > 0 && this.#attempts >= 2 ** hedges) {
         await new Promise<void>((resolve) => {
           this.#waiting.push(resolve);
           void provider.closed.then(() => resolve());
         });
         continue;
       }
-      this.#attempts++;
-      this.#lastAttemptMs = nowMs;
+      if (this.#attempts++ === 0) this.#firstAttemptMs = nowMs;
       try {
         const { checkRegion, local } = this.#options;
         this.#start(await requestManifest(provider, this.#record, checkRegion, local));
@@ -189,10 +214,9 @@ export class Download {
       this.#reusedBytes = table.lengthBytes - missingBytes;
       this.#reuse = new Reuse(table, this.#options.local, missingBytes);
       const pieces = piecesOf(table, indexes, PIECE_MAX_BYTES);
-      this.#pool = new PiecePool(
-        pieces,
-        ({ first, count }) => table.rangeOf(first, count).sizeBytes,
-      );
+      this.#pool = new PiecePool(pieces, {
+        sizeOf: ({ first, count }) => table.rangeOf(first, count).sizeBytes,
+      });
     } catch (cause) {
       return this.fail(cause);
     }
@@ -206,12 +230,13 @@ export class Download {
   }
 
   #fill(provider: RemoteProvider): void {
-    const [pool, reuse] = [this.#pool, this.#reuse];
-    if (pool === undefined || reuse === undefined || this.#isOver) return;
-    while (provider.room > 0 && (this.#active.get(provider) ?? Infinity) < REQUESTS_IN_FLIGHT_MAX) {
+    const [pool, reuse, use] = [this.#pool, this.#reuse, this.#active.get(provider)];
+    if (pool === undefined || reuse === undefined || use === undefined || this.#isOver) return;
+    while (provider.room > 0 && use.pieces < use.pipeline.window) {
       const nowMs = this.#clock.monotonicMs();
       if (this.#isBetterBusy(provider, reuse, nowMs)) return;
-      const piece = pool.next(provider, nowMs, reuse.maxBytes(provider));
+      const offer = { has: () => true, maxBytes: reuse.maxBytes(provider) };
+      const piece = pool.next(provider, nowMs, offer);
       if (piece === undefined) return;
       const { root } = this.#record.record;
       const old = reuse.oldFor(provider, piece);
@@ -220,8 +245,8 @@ export class Download {
       const { id, bytes } = provider.request({ type: "piece", root, first, count, base, sketch });
       const ask = { piece, who: provider, id, askedMs: nowMs };
       pool.asked(ask);
-      this.#count(provider, 1);
-      void this.#take(ask, old, bytes);
+      use.pieces++;
+      void this.#take(ask, old, bytes, use);
     }
   }
 
@@ -236,20 +261,28 @@ export class Download {
     ask: Ask<RemoteProvider>,
     old: OldContent,
     answer: Promise<Uint8Array>,
+    use: Use,
   ): Promise<void> {
     const { who: provider, piece } = ask;
+    const mark = use.pipeline.mark(ask.askedMs);
     try {
-      await this.#keep(ask, old, await answer);
+      await this.#keep(ask, old, await answer, use, mark);
     } catch (cause) {
       this.#pool?.failed(ask);
       // Cancelled, because another was faster: the provider has done nothing wrong.
       if (!isCancelled(cause)) provider.close(asSwarmError(cause, piece.first));
     }
-    this.#count(provider, -1);
+    use.pieces--;
     this.#fill(provider);
   }
 
-  async #keep(ask: Ask<RemoteProvider>, old: OldContent, coded: Uint8Array): Promise<void> {
+  async #keep(
+    ask: Ask<RemoteProvider>,
+    old: OldContent,
+    coded: Uint8Array,
+    { pipeline }: Use,
+    mark: PipelineMark,
+  ): Promise<void> {
     const { who: provider, piece } = ask;
     const [pool, reuse] = [this.#pool, this.#reuse];
     if (this.#isOver || pool === undefined || reuse === undefined) return;
@@ -257,6 +290,7 @@ export class Download {
     const bytes = reuse.decode(provider, piece, coded, old);
     if (bytes === "too-large") return pool.split(ask);
     if (bytes === "our-fault") return pool.failed(ask);
+    pipeline.delivered(mark, coded.length, this.#clock.monotonicMs());
     const others = pool.done(ask);
     if (others === undefined) return;
     for (const other of others) other.who.cancel(other.id);
@@ -285,11 +319,6 @@ export class Download {
       const chunk = bytes.subarray(offset - start, offset - start + sizeBytes);
       await this.#options.onChunk({ index, offset }, chunk);
     }
-  }
-
-  #count(provider: RemoteProvider, change: 1 | -1): void {
-    const count = this.#active.get(provider);
-    if (count !== undefined) this.#active.set(provider, count + change);
   }
 
   #report(): void {

@@ -74,9 +74,15 @@ export async function fetchRelease(
       void useNext(peer);
     }
   };
+  /** While somebody waits who was not heard yet, no place is held by who does not move. */
+  const makeRoom = (): void => {
+    if (dialer.hasRoom || !peers.hasFresh(dialer.busy)) return;
+    if (!download.dropSlowest()) dialer.giveUpSlowest();
+  };
   const tick = (): void => {
     if (download.isOver) return;
     wanted++;
+    makeRoom();
     fill();
     download.tick();
     cancelTick = clock.after(TICK_MS, tick);

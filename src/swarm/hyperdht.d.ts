@@ -89,6 +89,8 @@ declare module "@hyperswarm/dht" {
     remotePort: number;
     /** Round-trip time, ms. */
     rtt: number;
+    /** Of datagrams, acknowledgements and repetitions included. */
+    bytesReceived: number;
   }
 
   export interface SecretStreamEvents extends DuplexEvents {

@@ -61,16 +61,31 @@ export class Peers {
     this.#known.set(id, { id, publicKey, relayAddresses, ...fresh });
   }
 
-  /** The best one that may be tried now and is not in `busy`; among equals, a random one. */
+  /**
+   * The best one that may be tried now and is not in `busy`; among equals, a random one. Who has failed
+   * comes after all who have not, whatever it gave before: liars that give a little must not keep out
+   * those who had no turn yet.
+   */
   next(busy: ReadonlySet<string>): Peer | undefined {
     const nowMs = this.#clock.monotonicMs();
     const free = [...this.#known.values()].filter(
       ({ id, retryAtMs }) => retryAtMs <= nowMs && !busy.has(id),
     );
-    const best = Math.max(...free.map(({ score }) => score));
-    const equals = free.filter(({ score }) => score === best);
+    const unfailed = free.filter(({ failures }) => failures === 0);
+    const list = unfailed.length > 0 ? unfailed : free;
+    const best = Math.max(...list.map(({ score }) => score));
+    const equals = list.filter(({ score }) => score === best);
     // A stranger must not be able to choose our peers by the order of its replies.
     return equals[Math.floor(Math.random() * equals.length)];
+  }
+
+  /** Is there one that may be tried now, is not in `busy` and has not failed? */
+  hasFresh(busy: ReadonlySet<string>): boolean {
+    const nowMs = this.#clock.monotonicMs();
+    for (const { id, failures, retryAtMs } of this.#known.values()) {
+      if (failures === 0 && retryAtMs <= nowMs && !busy.has(id)) return true;
+    }
+    return false;
   }
 
   served(id: string): void {

@@ -13,20 +13,38 @@ export interface Ask<Who> {
   readonly askedMs: number;
 }
 
-/** A piece asked for this long ago is asked of a second provider, when that has nothing else to do. */
+/** What somebody can give. */
+export interface Offer {
+  /** Chunks it has. */
+  readonly has: (chunk: number) => boolean;
+  /** Of one piece. */
+  readonly maxBytes: number;
+}
+
+export interface PoolOptions {
+  readonly sizeOf: (piece: Piece) => number;
+  /** How many of those we know have a chunk. */
+  readonly copiesOf?: (chunk: number) => number;
+  /** From 0 to 1, 1 excluded. */
+  readonly random?: () => number;
+}
+
+/**
+ * A piece that has not come for so long is asked of one more who has nothing else to do, after twice the
+ * time of two more, then of four: a liar is passed over soon, however many there are of them.
+ */
 const STALL_MS = 2_000;
-const ASKED_MAX = 2;
+/** Pieces looked at for the rarest one: enough to find it often, whatever the number of pieces. */
+const CANDIDATES = 16;
 
 export class PiecePool<Who> {
-  /** Descending, so that the next one is taken from the end. */
   readonly #pending: Piece[];
   readonly #asked = new Map<number, Ask<Who>[]>();
-  readonly #sizeOf: (piece: Piece) => number;
+  readonly #options: Required<PoolOptions>;
 
-  /** `pieces` ascending. */
-  constructor(pieces: readonly Piece[], sizeOf: (piece: Piece) => number) {
-    this.#pending = pieces.toReversed();
-    this.#sizeOf = sizeOf;
+  constructor(pieces: readonly Piece[], options: PoolOptions) {
+    this.#pending = [...pieces];
+    this.#options = { copiesOf: () => 0, random: Math.random, ...options };
   }
 
   /** Pieces that are not done. */
@@ -35,15 +53,16 @@ export class PiecePool<Who> {
   }
 
   /**
-   * The next piece to ask `who` for, of at most `maxBytes` or one chunk: a larger one is cut. The caller
-   * then calls `asked`.
+   * The next piece to ask `who` for, of at most `maxBytes` or one chunk: a larger one is cut. Rare ones come
+   * first, and among those a random one: getters that share a provider fetch different pieces, and then
+   * have something for each other. The caller then calls `asked`.
    */
-  next(who: Who, nowMs: number, maxBytes: number): Piece | undefined {
-    const piece = this.#pending.pop() ?? this.#stalled(who, nowMs, maxBytes);
+  next(who: Who, nowMs: number, offer: Offer): Piece | undefined {
+    const at = this.#rarest(offer);
+    const piece = at === undefined ? this.#late(who, nowMs, offer) : this.#remove(at);
     if (piece === undefined) return undefined;
     const { first, count } = piece;
-    let fitting = count;
-    while (fitting > 1 && this.#sizeOf({ first, count: fitting }) > maxBytes) fitting--;
+    const fitting = this.#fitting(piece, offer);
     if (fitting === count) return piece;
     this.#pending.push({ first: first + fitting, count: count - fitting });
     return { first, count: fitting };
@@ -95,14 +114,47 @@ export class PiecePool<Who> {
     return asks?.includes(ask) === true ? asks.filter((other) => other !== ask) : undefined;
   }
 
+  #remove(at: number): Piece | undefined {
+    const piece = this.#pending[at];
+    const last = this.#pending.pop();
+    if (last !== undefined && at < this.#pending.length) this.#pending[at] = last;
+    return piece;
+  }
+
+  /** Index of a pending piece whose beginning it has. */
+  #rarest({ has }: Offer): number | undefined {
+    const { length } = this.#pending;
+    const { copiesOf, random } = this.#options;
+    const start = Math.floor(random() * length);
+    let best: number | undefined;
+    let fewest = Infinity;
+    for (let step = 0, seen = 0; step < length && seen < CANDIDATES; step++) {
+      const at = (start + step) % length;
+      const first = this.#pending[at]?.first;
+      if (first === undefined || !has(first)) continue;
+      seen++;
+      const copies = copiesOf(first);
+      if (copies < fewest) [best, fewest] = [at, copies];
+    }
+    return best;
+  }
+
+  /** Chunks from the beginning of the piece that it has and that fit. */
+  #fitting({ first, count }: Piece, { has, maxBytes }: Offer): number {
+    let held = 1;
+    while (held < count && has(first + held)) held++;
+    while (held > 1 && this.#options.sizeOf({ first, count: held }) > maxBytes) held--;
+    return held;
+  }
+
   /** A piece that is late; one that `who` could not give whole is taken away from whom it was asked of. */
-  #stalled(who: Who, nowMs: number, maxBytes: number): Piece | undefined {
+  #late(who: Who, nowMs: number, offer: Offer): Piece | undefined {
     for (const [first, asks] of this.#asked) {
-      const [{ piece } = { piece: undefined }] = asks;
-      const isStalled = asks.every(({ askedMs }) => nowMs - askedMs >= STALL_MS);
-      if (piece === undefined || !isStalled || asks.length >= ASKED_MAX) continue;
+      const [{ piece, askedMs } = { piece: undefined, askedMs: nowMs }] = asks;
+      const stalls = Math.floor((nowMs - askedMs) / STALL_MS);
+      if (piece === undefined || asks.length >= 2 ** stalls || !offer.has(first)) continue;
       if (asks.some((ask) => ask.who === who)) continue;
-      if (piece.count > 1 && this.#sizeOf(piece) > maxBytes) this.#asked.delete(first);
+      if (this.#fitting(piece, offer) < piece.count) this.#asked.delete(first);
       return piece;
     }
     return undefined;

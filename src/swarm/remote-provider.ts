@@ -45,6 +45,7 @@ export interface GetterContext {
 export class RemoteProvider {
   /** Its key for this run of it. */
   readonly publicKey: Uint8Array;
+  readonly #stream: SecretStream;
   readonly #scope: SwarmScope;
   readonly #handshakeHash: Uint8Array;
   readonly #auth: Uint8Array;
@@ -66,6 +67,7 @@ export class RemoteProvider {
   constructor(stream: SecretStream, { scope, clock, minuteOffset = 0 }: GetterContext) {
     if (stream.handshakeHash === null) throw violation("no handshake");
     this.publicKey = stream.remotePublicKey;
+    this.#stream = stream;
     this.#scope = scope;
     this.#handshakeHash = stream.handshakeHash;
     // Whether anybody awaits these or not, a lost connection is not an unhandled error.
@@ -106,6 +108,11 @@ export class RemoteProvider {
   /** Hexadecimal; of what it says it has, what it runs first. */
   get roots(): readonly string[] {
     return [...this.#roots];
+  }
+
+  /** All that has come from it, whole messages or not. */
+  get socketBytes(): number {
+    return this.#stream.rawStream.bytesReceived;
   }
 
   /** Does it say that it has this? A claim: what comes of it is checked. */

@@ -9,7 +9,9 @@ import {
   PROGRESS_WINDOW_MS,
 } from "../../src/core/limits.ts";
 import type { Piece } from "../../src/content/plan.ts";
-import { PiecePool, type Ask } from "../../src/swarm/piece-pool.ts";
+import { PiecePool, type Ask, type Offer } from "../../src/swarm/piece-pool.ts";
+import { Motion } from "../../src/swarm/motion.ts";
+import { Pipeline } from "../../src/swarm/pipeline.ts";
 import { Deadline } from "../../src/swarm/deadline.ts";
 import { HostCounts } from "../../src/swarm/host-counts.ts";
 import { Peers } from "../../src/swarm/peers.ts";
@@ -141,6 +143,25 @@ describe("peers", () => {
     expect(peers.next(new Set(order.slice(0, 3)))?.id).toBe(failed);
   });
 
+  test("D3: who failed comes after everybody who did not, whatever it gave before", () => {
+    const clock = new FakeClock();
+    const peers = new Peers(clock, own);
+    const [gave, fresh, lacking] = [1, 2, 3].map((number) => {
+      peers.add(key(number), []);
+      return key(number).toHex();
+    }) as [string, string, string];
+    for (let piece = 0; piece < 50; piece++) peers.served(gave);
+    peers.failed(gave);
+    peers.lacking(lacking);
+    clock.advance(5_000);
+    expect(peers.next(new Set())?.id).toBe(fresh);
+    expect(peers.next(new Set([fresh]))?.id).toBe(lacking);
+    expect(peers.hasFresh(new Set([fresh, lacking]))).toBe(false);
+    expect(peers.next(new Set([fresh, lacking]))?.id).toBe(gave);
+    peers.served(gave);
+    expect(peers.hasFresh(new Set([fresh, lacking]))).toBe(true);
+  });
+
   test("a liar does not come back under its key, and the list of liars is bounded", () => {
     const peers = new Peers(new FakeClock(), own);
     peers.add(key(1), []);
@@ -156,29 +177,29 @@ describe("peers", () => {
 describe("piece pool", () => {
   const KiB = 1024;
   const piece = (first: number, count = 1): Piece => ({ first, count });
+  const sorted = (pieces: readonly Piece[]): Piece[] =>
+    pieces.toSorted((a, b) => a.first - b.first);
   /** Every chunk has 32 KiB. */
   const poolOf = (...pieces: Piece[]): PiecePool<string> =>
-    new PiecePool(pieces, ({ count }) => count * 32 * KiB);
+    new PiecePool(pieces, { sizeOf: ({ count }) => count * 32 * KiB, random: () => 0 });
   const next = (pool: PiecePool<string>, who: string, nowMs = 0, maxBytes = 512 * KiB) =>
-    pool.next(who, nowMs, maxBytes);
+    pool.next(who, nowMs, { has: () => true, maxBytes });
   function ask(pool: PiecePool<string>, wanted: Piece, who = "a", askedMs = 0): Ask<string> {
     const asked = { piece: wanted, who, id: wanted.first, askedMs };
     pool.asked(asked);
     return asked;
   }
 
-  test("every piece is asked for once, lowest first, and again when an ask comes to nothing", () => {
+  test("every piece is asked for once, and again when an ask comes to nothing", () => {
     const pool = poolOf(piece(1), piece(3), piece(5, 2));
     expect(pool.left).toBe(3);
-    const asks = [piece(1), piece(3), piece(5, 2)].map((expected) => {
-      expect(next(pool, "a")).toEqual(expected);
-      return ask(pool, expected);
-    });
+    const asks = [1, 2, 3].map(() => ask(pool, next(pool, "a") ?? piece(9)));
+    expect(sorted(asks.map((one) => one.piece))).toEqual([piece(1), piece(3), piece(5, 2)]);
     expect(next(pool, "b")).toBeUndefined();
     const [first, second] = asks;
     if (first === undefined || second === undefined) throw new Error("asks");
     pool.failed(second);
-    expect(next(pool, "b")).toEqual(piece(3));
+    expect(next(pool, "b")).toEqual(second.piece);
     expect(pool.done(first)).toEqual([]);
     expect(pool.done(first)).toBeUndefined();
     pool.failed(first);
@@ -193,17 +214,79 @@ describe("piece pool", () => {
     expect(next(pool, "slow", 2_000)).toBeUndefined();
     expect(next(pool, "fast", 2_000)).toEqual(piece(1));
     const fast = ask(pool, piece(1), "fast", 2_000);
-    expect(next(pool, "third", 9_000)).toBeUndefined();
+    expect(next(pool, "third", 3_999)).toBeUndefined();
     expect(pool.done(fast)).toEqual([slow]);
     expect(pool.done(slow)).toBeUndefined();
     expect(pool.left).toBe(0);
   });
 
+  test("D3: a piece that does not come is asked of twice as many each two seconds", () => {
+    const pool = poolOf(piece(1));
+    ask(pool, next(pool, "0") ?? piece(9), "0");
+    let asked = 1;
+    for (let nowMs = 0; nowMs < 10_000; nowMs += 500) {
+      for (;;) {
+        const wanted = next(pool, `${asked}`, nowMs);
+        if (wanted === undefined) break;
+        ask(pool, wanted, `${asked++}`, nowMs);
+      }
+      expect([nowMs, asked]).toEqual([nowMs, 2 ** Math.floor(nowMs / 2_000)]);
+    }
+  });
+
+  test("what few have comes first, and only what somebody has is asked of them", () => {
+    const copies = new Map([
+      [1, 3],
+      [2, 1],
+      [3, 2],
+    ]);
+    const pool = new PiecePool<string>([piece(1), piece(2), piece(3)], {
+      sizeOf: ({ count }) => count * 32 * KiB,
+      copiesOf: (chunk) => copies.get(chunk) ?? 0,
+    });
+    const offer = (...chunks: number[]): Offer => ({
+      has: (chunk) => chunks.includes(chunk),
+      maxBytes: 64 * KiB,
+    });
+    expect(pool.next("a", 0, offer(4))).toBeUndefined();
+    expect(pool.next("a", 0, offer(1, 2, 3))).toEqual(piece(2));
+    expect(pool.next("a", 0, offer(1))).toEqual(piece(1));
+    expect(pool.next("a", 0, offer(1, 2, 3))).toEqual(piece(3));
+  });
+
+  test("of a piece that somebody has in part, the part is asked for; a late one only of who has it all", () => {
+    const pool = poolOf(piece(1, 4));
+    const offer = (...chunks: number[]): Offer => ({
+      has: (chunk) => chunks.includes(chunk),
+      maxBytes: 512 * KiB,
+    });
+    expect(pool.next("part", 0, offer(1, 2, 4))).toEqual(piece(1, 2));
+    expect(pool.next("rest", 0, offer(1, 2, 4))).toBeUndefined();
+    expect(pool.next("rest", 0, offer(3, 4))).toEqual(piece(3, 2));
+  });
+
+  test("all pieces are asked for in an order of their own by each getter", () => {
+    const orders = new Set<string>();
+    for (let getter = 0; getter < 8; getter++) {
+      const pool = new PiecePool<string>(
+        Array.from({ length: 50 }, (_, index) => piece(index)),
+        { sizeOf: () => KiB },
+      );
+      const order: number[] = [];
+      for (let wanted = next(pool, "a"); wanted !== undefined; wanted = next(pool, "a")) {
+        order.push(wanted.first);
+      }
+      expect(order.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 50 }, (_, n) => n));
+      orders.add(order.join());
+    }
+    expect(orders.size).toBe(8);
+  });
+
   test("who cannot give a piece whole gets a part of it; the rest is for the next one", () => {
     const pool = poolOf(piece(0, 5), piece(9));
     expect(next(pool, "small", 0, 64 * KiB)).toEqual(piece(0, 2));
-    expect(next(pool, "large")).toEqual(piece(2, 3));
-    expect(next(pool, "none", 0, 1)).toEqual(piece(9));
+    const rest = [next(pool, "large"), next(pool, "large")].map((one) => one ?? piece(8));
+    expect(sorted(rest)).toEqual([piece(2, 3), piece(9)]);
     expect(next(pool, "small")).toBeUndefined();
   });
 
@@ -211,8 +294,8 @@ describe("piece pool", () => {
     const pool = poolOf(piece(0, 5));
     const whole = ask(pool, next(pool, "a") ?? piece(9));
     pool.split(whole);
-    expect(next(pool, "a")).toEqual(piece(0, 3));
-    expect(next(pool, "b")).toEqual(piece(3, 2));
+    const halves = [next(pool, "a"), next(pool, "b")].map((one) => one ?? piece(9));
+    expect(sorted(halves)).toEqual([piece(0, 3), piece(3, 2)]);
     expect(pool.done(whole)).toBeUndefined();
   });
 
@@ -225,6 +308,75 @@ describe("piece pool", () => {
     pool.failed(late);
     expect(next(pool, "small", 2_000, 64 * KiB)).toEqual(piece(2, 2));
     expect(pool.left).toBe(1);
+  });
+});
+
+describe("pipeline", () => {
+  /** Answers of 64 KiB over a path that takes `rttMs` and carries `bytesPerMs`. */
+  function windowAfter(answers: number, rttMs: number, bytesPerMs: number): number {
+    const pipeline = new Pipeline();
+    const sizeBytes = 65_536;
+    const underWay: { mark: ReturnType<Pipeline["mark"]>; dueMs: number }[] = [];
+    let nowMs = 0;
+    let freeMs = 0;
+    for (let answer = 0; answer < answers; answer++) {
+      while (underWay.length < pipeline.window) {
+        freeMs = Math.max(freeMs, nowMs + rttMs) + sizeBytes / bytesPerMs;
+        underWay.push({ mark: pipeline.mark(nowMs), dueMs: freeMs });
+      }
+      const next = underWay.shift();
+      if (next === undefined) throw new Error("nothing under way");
+      nowMs = next.dueMs;
+      pipeline.delivered(next.mark, sizeBytes, nowMs);
+    }
+    return pipeline.window;
+  }
+
+  test("one request before anything has come, then one more with each answer", () => {
+    expect(windowAfter(0, 50, 1_000)).toBe(1);
+    expect(windowAfter(1, 50, 10_000)).toBe(2);
+    expect(windowAfter(3, 50, 10_000)).toBe(4);
+  });
+
+  test("settles at what keeps the path full: a few on a slow one, all on a fast or long one", () => {
+    expect(windowAfter(100, 50, 20)).toBeLessThanOrEqual(3);
+    expect(windowAfter(100, 50, 1_000)).toBeGreaterThanOrEqual(3);
+    expect(windowAfter(100, 50, 1_000)).toBeLessThanOrEqual(6);
+    expect(windowAfter(100, 200, 10_000)).toBe(16);
+  });
+});
+
+describe("motion", () => {
+  test("names who stands still or lags far behind, and nobody when all are as slow", () => {
+    const motion = new Motion<{ socketBytes: number; perTick: number }>();
+    const all = [100_000, 90_000, 110_000].map((perTick) => ({ socketBytes: 0, perTick }));
+    for (const who of all) motion.begin(who, 0);
+    let nowMs = 0;
+    const pass = (forMs: number): void => {
+      for (const endMs = nowMs + forMs; nowMs < endMs;) {
+        nowMs += 250;
+        for (const who of all) who.socketBytes += who.perTick;
+        motion.look(nowMs);
+      }
+    };
+    pass(10_000);
+    expect(motion.slowest(nowMs)).toBeUndefined();
+    const late = { socketBytes: 0, perTick: 10 };
+    all.push(late);
+    motion.begin(late, nowMs);
+    pass(4_000);
+    // Not yet: it has to have had its time.
+    expect(motion.slowest(nowMs)).toBeUndefined();
+    pass(1_000);
+    expect(motion.slowest(nowMs)).toBe(late);
+    motion.end(late);
+    expect(motion.slowest(nowMs)).toBeUndefined();
+    for (const who of all) who.perTick = 1_000;
+    pass(10_000);
+    expect(motion.slowest(nowMs)).toBeUndefined();
+    for (const who of all) who.perTick = 1;
+    pass(10_000);
+    expect(motion.slowest(nowMs)).toBeDefined();
   });
 });
 
