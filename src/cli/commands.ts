@@ -13,6 +13,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   verify: async () => (await import("./verify.ts")).verify,
   inspect: async () => (await import("./inspect.ts")).inspect,
   publish: async () => (await import("./publish.ts")).publish,
+  withdraw: async () => (await import("./withdraw.ts")).withdraw,
   fetch: async () => (await import("./fetch.ts")).fetchNewest,
   dht: async () => (await import("./dht.ts")).dht,
   key: async () => (await import("./key.ts")).key,

@@ -10,6 +10,10 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     "rustpatcher publish ./my-app",
     "rustpatcher publish ./my-app --until-peers 3 --bootstrap 127.0.0.1:49737",
   ],
+  withdraw: [
+    "rustpatcher withdraw 1.2.0 --key-file ./owner_key",
+    "rustpatcher withdraw 1.2.0 --to ./releases/1.1.0/release.json",
+  ],
   fetch: ["rustpatcher fetch <public key> --app my-app"],
   dht: ["rustpatcher dht --host 127.0.0.1 --port 49737"],
   key: ["rustpatcher key show ./owner_key", "rustpatcher key encrypt ./owner_key"],

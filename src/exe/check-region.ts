@@ -38,6 +38,29 @@ export function checkRegion(
   return { core, extension };
 }
 
+/** What a region says it belongs to, checked as `checkRegion` does. */
+export interface CarriedRelease {
+  readonly record: VerifiedRecord;
+  readonly extension: Extension;
+  /** 4096 bytes, as it came. */
+  readonly region: Uint8Array;
+}
+
+/**
+ * The release that a region carries, whoever gave it: the owner has signed it. Which bytes are around it is
+ * not known by that.
+ * @throws {ExeError} REGION_INVALID, EXTENSION_INVALID, REGION_UNSIGNED, OWNER_MISMATCH, RECORD_MISMATCH,
+ *   SIZE_MISMATCH
+ * @throws {CoreError} SIGNATURE_INVALID
+ */
+export function carriedRelease(owner: PublicKey, region: Uint8Array): CarriedRelease {
+  const signed = decodeRegion(region).extension?.record;
+  if (signed === undefined) throw unsigned();
+  const record = verifyRecord(owner, signed.bytes, signed.signature);
+  const { extension } = checkRegion(owner, region, record);
+  return { record, extension, region };
+}
+
 /**
  * The core's signature over what the core says of itself.
  * @throws {ExeError} REGION_UNSIGNED

@@ -25,6 +25,12 @@ export type ReleaseErrorCode =
   /** Signed, but not in a way that anybody would take it from us: no record, expired, dated in the future. */
   | "NOT_PUBLISHABLE"
   /** Nobody who was asked knows a release that could be installed. */
-  | "NO_RELEASE";
+  | "NO_RELEASE"
+  /** Nobody who was asked has a version before the one that is withdrawn. */
+  | "NO_EARLIER"
+  /** What is to be withdrawn is not the newest release. */
+  | "NOT_NEWEST"
+  /** Signed, but no node and no copy has taken it. */
+  | "NOBODY";
 
 export class ReleaseError extends RustpatcherError<ReleaseErrorCode> {}

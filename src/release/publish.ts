@@ -66,8 +66,7 @@ export async function publishExecutable(options: PublishOptions): Promise<Publis
       clock,
       log,
       newest: record,
-      onRecord: (newer) =>
-        log("warn", `the swarm has a newer release: ${newer.record.version.text}`),
+      onRecord: (newer) => log("warn", newsOf(newer.record)),
       copies,
       onServed: (sizeBytes) => (servedBytes += sizeBytes),
       ...(extension.statistics === false ? {} : { refusal: () => undefined }),
@@ -137,6 +136,11 @@ function publishable(own: ReturnType<typeof verifyExecutable>, clock: Clock): Ve
 
 export function isExpired({ expiresS }: ReleaseRecord, nowS: number): boolean {
   return expiresS !== 0 && expiresS <= nowS;
+}
+
+function newsOf({ version, x }: ReleaseRecord): string {
+  if (x.withdrawn === undefined) return `the swarm has a newer release: ${version.text}`;
+  return `the owner has withdrawn ${x.withdrawn.text}: copies go back to ${version.text}`;
 }
 
 function date(seconds: number): string {

@@ -16,6 +16,8 @@ export interface Base {
   readonly stream: ByteSource;
   /** Absent: computed when it is needed, and then the root is checked. */
   readonly table?: ChunkTable;
+  /** 4096 bytes. Present: given to whoever asks which release this is. */
+  readonly region?: Uint8Array;
 }
 
 /** An index takes 16 MiB: it goes when nobody has needed it for this long. */

@@ -24,6 +24,8 @@ export interface DhtExchange {
   readonly answered: number;
   /** Nodes on which our newest record was put. */
   readonly refreshed: number;
+  /** Nodes, of those it belongs on, that had it already. */
+  readonly held: number;
 }
 
 type Dht = Pick<HyperDHT, "query" | "request">;
@@ -52,11 +54,16 @@ async function queryOnce(
   const target = blake2b256(targetKey);
   let answered = 0;
   let refreshed = 0;
+  let held = 0;
   let isOutdated = false;
 
   const refresh = async ({ token, from, value }: RawReply): Promise<void> => {
     const ours = newest.current;
-    if (ours === undefined || token === null || holds(value, ours.bytes)) return;
+    if (ours === undefined || token === null) return;
+    if (holds(value, ours.bytes)) {
+      held++;
+      return;
+    }
     const put = { token, target, command: MUTABLE_PUT, value: encodePut(targetKey, ours) };
     // A node that went away meanwhile is no loss: there are others, and the next minute.
     const reply = await dht.request(put, from).catch(() => undefined);
@@ -78,7 +85,7 @@ async function queryOnce(
   } finally {
     signal.removeEventListener("abort", stop);
   }
-  return { answered, refreshed, isOutdated };
+  return { answered, refreshed, held, isOutdated };
 }
 
 /** A reply that cannot be read is an empty one: the next node is asked. */

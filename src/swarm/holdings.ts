@@ -34,6 +34,8 @@ type PieceRequest = Extract<ContentRequest, { type: "piece" }>;
 /** What we serve, by content root, and what we can tell the difference to. */
 export class Holdings {
   readonly #byRoot = new Map<string, Holding>();
+  /** Of bases. */
+  readonly #regions = new Map<string, Uint8Array>();
   readonly #bases: Bases;
   readonly #deltas = new DeltaCache(DELTA_CACHE_MAX_BYTES);
 
@@ -56,9 +58,10 @@ export class Holdings {
     this.#bases.add({ root: table.root, stream, table });
   }
 
-  /** Something that others may still have, to make deltas against. Not served itself. */
+  /** Something that others may still have, to make deltas against. Of itself no more than its region is served. */
   addBase(base: Base): void {
     this.#bases.add(base);
+    if (base.region !== undefined) this.#regions.set(toHex(base.root), base.region);
   }
 
   destroy(): void {
@@ -68,7 +71,10 @@ export class Holdings {
   /** The bytes asked for, or why there are none. */
   async answer(request: ContentRequest): Promise<Uint8Array | ErrorReason> {
     const holding = this.#byRoot.get(toHex(request.root));
-    if (holding === undefined) return "not-held";
+    if (holding === undefined) {
+      const region = request.type === "region" && this.#regions.get(toHex(request.root));
+      return region instanceof Uint8Array ? encodePiece(region) : "not-held";
+    }
     try {
       switch (request.type) {
         case "region":

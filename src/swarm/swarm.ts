@@ -22,6 +22,7 @@ import { NewestRecord } from "./newest-record.ts";
 import { createNode } from "./node.ts";
 import { Peers, type Peer } from "./peers.ts";
 import { Provider } from "./provider.ts";
+import type { RemoteProvider } from "./remote-provider.ts";
 import { jittered, Repeater } from "./repeater.ts";
 import type { SwarmScope } from "./scope.ts";
 import { topicOf } from "./topic.ts";
@@ -36,6 +37,8 @@ export interface SwarmOptions extends SwarmScope {
   readonly onRecord?: (record: VerifiedRecord) => void;
   /** Whoever counts copies asks the peers it meets as well whether they hold the newest release. */
   readonly copies?: Copies;
+  /** Is lent each peer that is met in a round. What it throws is that peer's failure. */
+  readonly onMet?: (peer: RemoteProvider) => Promise<void>;
   /** Bytes sent to others, as they go. */
   readonly onServed?: (sizeBytes: number) => void;
   /**
@@ -75,6 +78,7 @@ export class Swarm {
   #listening: Promise<void> | undefined;
   #round: Promise<void> | undefined;
   #announcedMinute = -1;
+  #nodes = 0;
   #servedBytes = 0;
   /** Resolves at the next record that is newer; renewed by each round. */
   #found = Promise.withResolvers<void>();
@@ -140,6 +144,11 @@ export class Swarm {
     return this.#newest.current;
   }
 
+  /** DHT nodes that have the newest record, as of the last round. */
+  get nodes(): number {
+    return this.#nodes;
+  }
+
   /** Connections that others have with us. */
   get connections(): number {
     return this.#provider.connections;
@@ -150,6 +159,11 @@ export class Swarm {
     this.#holdings.add(holding);
     this.#newest.offer(holding.record);
     void this.#announce();
+  }
+
+  /** The newest record is told to whoever is met, and put into the DHT, in the next rounds. */
+  tell(record: VerifiedRecord): void {
+    this.#newest.offer(record);
   }
 
   /** Makes differences to this for others who still have it. */
@@ -222,10 +236,15 @@ export class Swarm {
     await Promise.race([all, this.#found.promise.then(() => this.#atMost(all, SETTLE_MS))]);
   }
 
-  #exchange(): Promise<unknown> {
-    return this.#withTimeout((signal) =>
-      exchangeRecord(this.#dht, this.#targetKey, this.#newest, signal),
-    ).catch((cause: unknown) => this.#debug("the DHT did not answer", cause));
+  async #exchange(): Promise<void> {
+    try {
+      const { refreshed, held } = await this.#withTimeout((signal) =>
+        exchangeRecord(this.#dht, this.#targetKey, this.#newest, signal),
+      );
+      this.#nodes = refreshed + held;
+    } catch (cause) {
+      this.#debug("the DHT did not answer", cause);
+    }
   }
 
   /** Tells and asks some peers directly, so that no DHT node can hide a release that one of them knows. */
@@ -245,9 +264,10 @@ export class Swarm {
   /** Both records were exchanged when the dial is over; a peer that fails was judged there. */
   async #talk(peer: Peer): Promise<void> {
     const provider = await this.#dialer.dial(peer);
-    const { copies } = this.#options;
+    const { copies, onMet } = this.#options;
     const root = this.#newest.current?.record.root;
     try {
+      await onMet?.(provider);
       if (copies === undefined || root === undefined) return;
       await provider.request({ type: "region", root }).bytes;
       copies.add("holding", peer.publicKey, root);

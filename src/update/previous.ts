@@ -1,10 +1,9 @@
 /** The rollback copy: others may still run that version, and then they need only what is different. */
 import { closeSync } from "node:fs";
 import type { PublicKey } from "../core/brand.ts";
-import { verifyRecord } from "../core/release-record.ts";
 import { canonicalStream } from "../exe/canonical.ts";
+import { carriedRelease } from "../exe/check-region.ts";
 import { findRegion } from "../exe/find-region.ts";
-import { decodeRegion } from "../exe/full-region.ts";
 import { fileSource, openFile } from "../fs/file-source.ts";
 import type { Base } from "../swarm/bases.ts";
 import type { Installation } from "./installation.ts";
@@ -26,11 +25,10 @@ export function openPrevious(
     const opened = (fd = openFile(installation.previousPath));
     const source = fileSource(opened);
     const { offset, sizeBytes } = findRegion(source);
-    const { extension } = decodeRegion(source.read(offset, sizeBytes));
-    if (extension?.record === undefined) throw new Error("an unsigned executable");
-    const { record } = verifyRecord(owner, extension.record.bytes, extension.record.signature);
+    const { record, region } = carriedRelease(owner, source.read(offset, sizeBytes).slice());
     return {
-      root: record.root,
+      root: record.record.root,
+      region,
       stream: canonicalStream(source, offset),
       close: () => closeSync(opened),
     };

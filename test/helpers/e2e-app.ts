@@ -22,6 +22,7 @@ for (const name of ["checking", "available", "progress", "verified", "applied", 
   patcher.on(name, (release) => say(name, release));
 }
 patcher.on("rolled-back", (version, reason) => say("rolled-back", { version, reason }));
+patcher.on("withdrawn", (version, release) => say("withdrawn", { version, release }));
 patcher.on("error", ({ message, evidence }) => say("error", { message, code: evidence.updateCode }));
 const answer = (question, work) =>
   work.then(
