@@ -22,6 +22,8 @@ export interface RuntimeConfig {
  */
 const UPLOAD_DEFAULT = "1 MB/s";
 const INTERVAL_DEFAULT_S = 60;
+/** A look of the background mode is a process of its own that joins the network. */
+const BACKGROUND_INTERVAL_DEFAULT_S = 3_600;
 /** A day: a copy that looks less often is not kept up to date. */
 const INTERVAL_MAX_S = 86_400;
 
@@ -36,13 +38,14 @@ export function runtimeConfig(
   environment: Environment,
   log: Log,
 ): RuntimeConfig {
+  const mode = parseUpdateMode(overrides.mode ?? extension.mode);
   const seconds =
     intervalFrom(environment.interval, log) ??
     checkedInterval(overrides.intervalSeconds, log) ??
     extension.intervalSeconds ??
-    INTERVAL_DEFAULT_S;
+    (mode.kind === "background" ? BACKGROUND_INTERVAL_DEFAULT_S : INTERVAL_DEFAULT_S);
   return {
-    mode: parseUpdateMode(overrides.mode ?? extension.mode),
+    mode,
     intervalMs: seconds * 1000,
     uploadBytesPerS:
       checkedUpload(environment.upload, log) ??

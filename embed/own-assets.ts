@@ -1,4 +1,5 @@
 import { provideAssets } from "../src/patcher/assets.ts";
+import { helpInBackground } from "./helper.ts";
 import { beginOwnProbation, ownProbation } from "./probation.ts";
 import { answerRehearsal } from "./rehearsal.ts";
 import { readOwnRegion } from "./region.ts";
@@ -12,5 +13,6 @@ export function provideOwnAssets(): void {
     workerPath,
   });
   answerRehearsal();
+  helpInBackground();
   beginOwnProbation();
 }

@@ -11,7 +11,7 @@ import { usage } from "./error.ts";
 
 export const SHELLS: readonly string[] = ["bash", "zsh", "fish"];
 const NAME = "rustpatcher";
-const MODES = ["now", "on-restart", "manual", "at"];
+const MODES = ["now", "on-restart", "manual", "background", "at"];
 const TARGETS = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64", "windows-x64"];
 
 /** What a command takes, as the line of the user may be completed by it. */

@@ -7,7 +7,7 @@ export const RELEASE_ARGUMENTS = {
   channel: { type: "string", description: "Channel (default: stable)" },
   mode: {
     type: "string",
-    description: "now, on-restart, manual or at HH:MM (default: now)",
+    description: "now, on-restart, manual, background or at HH:MM (default: now)",
   },
   target: {
     type: "string",

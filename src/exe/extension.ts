@@ -41,7 +41,7 @@ export interface Extension {
   readonly owner: PublicKey;
   readonly target: Target;
   readonly channel: string;
-  /** "now" | "on-restart" | "at HH:MM" | "manual"; parsed where it is used. */
+  /** "now" | "on-restart" | "at HH:MM" | "manual" | "background"; parsed where it is used. */
   readonly mode: string;
   readonly intervalSeconds: number | undefined;
   /** "off", "unlimited" or a rate; parsed where it is used. */

@@ -7,11 +7,12 @@ import { parseUpdateMode } from "../core/update-mode.ts";
 import type { Log } from "../core/log.ts";
 import type { ErrorInfo, ProgressInfo, ReleaseInfo, UpdateEvent } from "../update/events.ts";
 import { ownAssets } from "./assets.ts";
+import { BackgroundMode } from "./background.ts";
 import { Emitter } from "./emitter.ts";
 import { PatcherError } from "./error.ts";
-import { inactiveReason } from "./own-region.ts";
+import { asksForBackground, inactiveReason } from "./own-region.ts";
 import { startFacts } from "./process-facts.ts";
-import type { FromWorker, Overrides } from "./protocol.ts";
+import type { FromWorker, Overrides, StartMessage } from "./protocol.ts";
 import { becomeNewVersion } from "./restart.ts";
 import { stderrLog, verbosityOf } from "./stderr.ts";
 import { WorkerLink } from "./worker-link.ts";
@@ -49,6 +50,7 @@ const SLOT = Symbol.for("rustpatcher.patcher");
 export class Patcher extends Emitter<PatcherEvents> {
   readonly #log: Log;
   #link: WorkerLink | undefined;
+  #background: BackgroundMode | undefined;
   #hasCrashed = false;
   #drain: { readonly hook: BeforeRestart; readonly timeoutMs: number } | undefined;
 
@@ -58,28 +60,33 @@ export class Patcher extends Emitter<PatcherEvents> {
     this.#log = log;
     const { env, execPath } = startFacts;
     const reason = inactiveReason(env["RUSTPATCHER_DISABLE"]);
+    const isBackground =
+      (overrides.mode ?? (asksForBackground() ? "background" : "")) === "background";
     if (reason !== undefined) {
-      log("warn", reason);
+      // Such a program ends in a moment, and says nothing but what it is for.
+      log(isBackground ? "info" : "warn", reason);
       return;
     }
+    const start: StartMessage = {
+      type: "start",
+      execPath,
+      verbosity: verbosityOf(env["RUSTPATCHER_LOG"]),
+      overrides,
+      environment: {
+        bootstrap: env["RUSTPATCHER_BOOTSTRAP"],
+        interval: env["RUSTPATCHER_INTERVAL"],
+        statistics: env["RUSTPATCHER_STATISTICS"],
+        upload: env["RUSTPATCHER_UPLOAD"],
+      },
+    };
     this.#link = new WorkerLink({
       workerPath: ownAssets().workerPath,
-      start: {
-        type: "start",
-        execPath,
-        verbosity: verbosityOf(env["RUSTPATCHER_LOG"]),
-        overrides,
-        environment: {
-          bootstrap: env["RUSTPATCHER_BOOTSTRAP"],
-          interval: env["RUSTPATCHER_INTERVAL"],
-          statistics: env["RUSTPATCHER_STATISTICS"],
-          upload: env["RUSTPATCHER_UPLOAD"],
-        },
-      },
+      start,
       onMessage: (message) => this.#receive(message),
       onCrash: (crash) => this.#crashed(crash),
     });
-    this.#link.startAfter(START_DELAY_MS);
+    if (isBackground) this.#background = BackgroundMode.begin(start);
+    else this.#link.startAfter(START_DELAY_MS);
   }
 
   /** False when this is not a signed executable, or updates are switched off: nothing will ever happen. */
@@ -131,6 +138,7 @@ export class Patcher extends Emitter<PatcherEvents> {
   /** Leaves the swarm and frees every socket, timer and thread. A stopped patcher stays stopped. */
   async stop(): Promise<void> {
     if (Reflect.get(globalThis, SLOT) === this) Reflect.deleteProperty(globalThis, SLOT);
+    this.#background?.stop();
     await this.#link?.stop();
   }
 

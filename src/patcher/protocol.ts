@@ -30,10 +30,21 @@ export interface StartMessage {
   readonly environment: Environment;
 }
 
+/** Indices of a helper's signal: set when it is done; changes while it gets on. */
+export const HELPER_DONE = 0;
+export const HELPER_BEAT = 1;
+
+/** The background mode: one look, and nothing is answered but through `signal`, a shared array of two. */
+export interface HelpMessage extends Omit<StartMessage, "type"> {
+  readonly type: "help";
+  readonly signal: Int32Array<SharedArrayBuffer>;
+}
+
 export type Question = "check" | "apply" | "rollback";
 
 export type ToWorker =
   | StartMessage
+  | HelpMessage
   /** Answered by `self`; nothing is started. */
   | { readonly type: "inspect"; readonly execPath: string }
   | { readonly type: "ask"; readonly id: number; readonly question: Question }

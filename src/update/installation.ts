@@ -24,7 +24,7 @@ import { isErrno } from "../fs/error.ts";
 import { createBeside, discard, temporaryPath } from "../fs/temporary-file.ts";
 import { UpdateError } from "./error.ts";
 import { hasCapabilities, keepProperties } from "./keep-properties.ts";
-import { pendingPath } from "./pending.ts";
+import { pathBeside } from "./own-files.ts";
 
 /** What tells two files apart, whatever they are called. */
 export interface FileIdentity {
@@ -120,35 +120,31 @@ export class Installation {
   }
 
   get statePath(): string {
-    return this.#beside("state");
+    return pathBeside(this.path, "state");
   }
 
   get lockPath(): string {
-    return this.#beside("lock");
+    return pathBeside(this.path, "lock");
   }
 
   /** Hard link to the version before the installed one. */
   get previousPath(): string {
-    return this.#beside("previous");
+    return pathBeside(this.path, "previous");
   }
 
   /** Step 9: how the installed version is doing; see pending.ts. */
   get pendingPath(): string {
-    return pendingPath(this.path);
+    return pathBeside(this.path, "pending");
   }
 
   /** Older versions, as differences; see older-versions.ts. */
   get olderPath(): string {
-    return this.#beside("older");
+    return pathBeside(this.path, "older");
   }
 
   /** What our temporary files are named after; see temporary-file.ts. */
   get temporaryBase(): string {
     return join(this.directory, `${basename(this.path)}.update`);
-  }
-
-  #beside(what: string): string {
-    return join(this.directory, `.${basename(this.path)}.rustpatcher-${what}`);
   }
 
   /**

@@ -10,6 +10,8 @@
  *
  * Lines are only ever appended, each with one write, so that starts at the same time do not harm it.
  */
+import { pathBeside } from "./own-files.ts";
+
 const FORMAT = /^rustpatcher-pending 1 ([0-9a-f]{64}) ([0-9a-f]{64}) ([0-9A-Za-z.-]{1,16})$/;
 const LINE = /^([1-9][0-9]{0,9}|back|hung)$/;
 /** A start line has at most 11 bytes: thousands of starts, far above what ends a probation. */
@@ -34,9 +36,7 @@ export interface Pending {
 
 /** Where it lies for the executable at this path. */
 export function pendingPath(executable: string): string {
-  // By hand: this runs at every start of the app, which node:path would make slower.
-  const at = executable.lastIndexOf("/") + 1;
-  return `${executable.slice(0, at)}.${executable.slice(at)}.rustpatcher-pending`;
+  return pathBeside(executable, "pending");
 }
 
 export function pendingHeader(region: Uint8Array, rootHex: string, version: string): string {

@@ -97,6 +97,12 @@ export class Updater {
     this.#schedule(0);
   }
 
+  /** One cycle, steps 1 to 7, for a process that ends afterwards. What goes wrong is reported. */
+  async lookOnce(): Promise<void> {
+    this.#settle();
+    await this.#enqueue(() => this.#cycle(true));
+  }
+
   /** The swarm has heard of a newer record: no need to wait for the next look. */
   noticed(record: VerifiedRecord): void {
     if (this.#isOver) return;

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { parseUpdateMode, updateModeText } from "../../src/core/update-mode.ts";
 
-test.each(["now", "on-restart", "manual", "at 00:00", "at 03:30", "at 23:59"])(
+test.each(["now", "on-restart", "manual", "background", "at 00:00", "at 03:30", "at 23:59"])(
   "reads and writes %s",
   (text) => {
     expect(updateModeText(parseUpdateMode(text))).toBe(text);

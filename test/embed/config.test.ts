@@ -94,6 +94,11 @@ test("statistics are off when the owner or the environment says so, and never on
   ]);
 });
 
+test("the background mode looks once an hour", () => {
+  const { config: found } = config({}, {}, { intervalSeconds: undefined, mode: "background" });
+  expect(found.intervalMs).toBe(3_600_000);
+});
+
 describe("an interval that is none", () => {
   test.each(["0", "86401", "-1", "1.5", "1e3", "abc", "999999999", " 5", "0x10"])(
     "%j is said once and not used",

@@ -1,0 +1,143 @@
+/**
+ * The updater of the executable that runs, put together: the file, the swarm, the order of things. In a Worker,
+ * whether the app has it at its side or a helper looks in its place.
+ */
+import { systemClock } from "../src/core/clock.ts";
+import type { Log } from "../src/core/log.ts";
+import type { VerifiedRecord } from "../src/core/release-record.ts";
+import { canonicalStream } from "../src/exe/canonical.ts";
+import { verifyExecutable, type VerifiedFull } from "../src/exe/verify-executable.ts";
+import type { Environment, Overrides } from "../src/patcher/protocol.ts";
+import { Swarm } from "../src/swarm/swarm.ts";
+import { DurableState } from "../src/update/durable-state.ts";
+import type { UpdateEvent } from "../src/update/events.ts";
+import { Installation } from "../src/update/installation.ts";
+import { OlderVersions } from "../src/update/older-versions.ts";
+import { openPrevious, type PreviousVersion } from "../src/update/previous.ts";
+import { rehearse } from "../src/update/rehearse.ts";
+import { messageOf } from "../src/update/reporter.ts";
+import { TrustedState } from "../src/update/trusted-state.ts";
+import { Updater } from "../src/update/updater.ts";
+import { within } from "../src/update/within.ts";
+import { runtimeConfig, type RuntimeConfig } from "./config.ts";
+import { refusalAfter } from "./refusal.ts";
+
+export interface Running {
+  readonly installation: Installation;
+  readonly config: RuntimeConfig;
+  readonly swarm: Swarm;
+  readonly updater: Updater;
+  readonly previous: PreviousVersion | undefined;
+  readonly older: OlderVersions;
+}
+
+export interface Wish {
+  readonly execPath: string;
+  readonly overrides: Overrides;
+  readonly environment: Environment;
+}
+
+export interface Surroundings {
+  readonly log: Log;
+  readonly emit: (event: UpdateEvent) => void;
+  /** Step 8, once the swarm has been left. */
+  readonly restart: () => void;
+}
+
+const LEAVE_TIMEOUT_MS = 3_000;
+/** A second of work, once for each version: the start is not the time for it. */
+const ADD_OLDER_AFTER_MS = 30_000;
+
+/** @throws {ExeError} @throws {CoreError} when the running executable is not what its owner signed. */
+export function verifySelf(installation: Installation): VerifiedFull {
+  const verified = verifyExecutable(installation.source);
+  if (verified.kind === "full") return verified;
+  throw new Error("the signature region of this executable has no extension");
+}
+
+/**
+ * Joins the swarm and serves; the updater is there, and does nothing before it is told to. Undefined when this
+ * executable cannot be updated at all; the log says why.
+ */
+export async function startUpdater(
+  { execPath, overrides, environment }: Wish,
+  { log, emit, restart }: Surroundings,
+): Promise<Running | undefined> {
+  let installation: Installation;
+  let own: VerifiedFull;
+  let config: RuntimeConfig;
+  try {
+    installation = Installation.open(execPath);
+    own = verifySelf(installation);
+    config = runtimeConfig(own.extension, overrides, environment, log);
+  } catch (cause) {
+    log("warn", `this program does not update itself: ${messageOf(cause)}`);
+    return undefined;
+  }
+  const { owner, extension, record, region, table, offset } = own;
+  const state = new DurableState(new TrustedState(record), {
+    installation,
+    owner,
+    log,
+    nowMs: systemClock.nowMs(),
+  });
+  let refusal: string | undefined;
+  let noticed = (_newer: VerifiedRecord): void => undefined;
+  const swarm = await Swarm.start({
+    owner,
+    name: extension,
+    sharedSecret: extension.sharedSecret,
+    bootstrap: config.bootstrap,
+    clock: systemClock,
+    log,
+    newest: state.trusted.newest,
+    uploadBytesPerS: config.uploadBytesPerS,
+    onRecord: (newer) => noticed(newer),
+    ...(config.tellsStatus ? { refusal: () => refusal } : {}),
+  });
+  const updater = new Updater({
+    installation,
+    own,
+    state,
+    source: swarm,
+    mode: config.mode,
+    intervalMs: config.intervalMs,
+    clock: systemClock,
+    random: Math.random,
+    log,
+    emit: (event) => {
+      refusal = refusalAfter(event, refusal);
+      emit(event);
+    },
+    rehearse,
+    restart: () => void leave(swarm).then(restart),
+  });
+  noticed = (newer) => updater.noticed(newer);
+  const content = { table, stream: canonicalStream(installation.source, offset) };
+  swarm.serve({ record, region, ...content });
+  const previous = openPrevious(installation, owner);
+  if (previous !== undefined) swarm.addBase(previous);
+  const older = new OlderVersions(installation);
+  for (const base of older.over(content)) swarm.addBase(base);
+  systemClock.after(ADD_OLDER_AFTER_MS, () => void addOlder());
+  const addOlder = async (): Promise<void> => {
+    if (previous === undefined) return;
+    for (const base of await older.add(previous, content)) swarm.addBase(base);
+  };
+  log("info", `running ${record.record.version.text}, serving ${installation.path}`);
+  return { installation, config, swarm, updater, previous, older };
+}
+
+/** Peers that fetch from us learn now that we go, not by a timeout. A courtesy: it may take its time, or fail. */
+async function leave(swarm: Swarm): Promise<void> {
+  await within(systemClock, LEAVE_TIMEOUT_MS, swarm.destroy()).catch(() => undefined);
+}
+
+/** Ends the work under way and frees everything. */
+export async function stopUpdater(parts: Running): Promise<void> {
+  await parts.updater.stop();
+  await leave(parts.swarm);
+  parts.previous?.close();
+  parts.older.close();
+  parts.installation.close();
+}

@@ -1,0 +1,23 @@
+/** The files that lie beside an executable, all of them called like it: ARCHITECTURE, section 8. */
+export type OwnFile =
+  /** The version before the installed one. */
+  | "previous"
+  /** Older versions, as differences. */
+  | "older"
+  /** What is believed about releases. */
+  | "state"
+  /** Held by the copy that is updating. */
+  | "lock"
+  /** How the installed version is doing: pending.ts. */
+  | "pending"
+  /** When the background mode looks next: stamp.ts. */
+  | "stamp"
+  /** Held by the background mode's process. */
+  | "helper";
+
+/** `executable` is absolute. */
+export function pathBeside(executable: string, what: OwnFile): string {
+  // By hand: this runs at every start of the app, which node:path would make slower.
+  const at = Math.max(executable.lastIndexOf("/"), executable.lastIndexOf("\\")) + 1;
+  return `${executable.slice(0, at)}.${executable.slice(at)}.rustpatcher-${what}`;
+}
