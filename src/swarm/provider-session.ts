@@ -58,7 +58,8 @@ export class ProviderSession {
   #hasRecord = false;
   /** In the order of their arrival; the first is the next to be answered. */
   readonly #queue: Pending[] = [];
-  #isBlocked = false;
+  /** Resolves when the client has taken what was sent to it; undefined while it has. */
+  #blocked: PromiseWithResolvers<void> | undefined;
   #isServing = false;
   /** When it last asked for something or got it; monotonic. */
   #activeMs: number;
@@ -107,6 +108,7 @@ export class ProviderSession {
     this.#deadline.clear();
     this.#drain.clear();
     this.#place.leave();
+    this.#blocked?.resolve();
     this.#queue.length = 0;
     this.#onClose(reason);
   }
@@ -192,7 +194,7 @@ export class ProviderSession {
     if (request !== undefined) request.isCancelled = true;
   }
 
-  /** One answer at a time while the client drains: what it does not take is not read from disk. */
+  /** One answer ahead of what the client has taken, so that making one and sending one go on at once. */
   #serve(): void {
     if (this.#isServing) return;
     this.#isServing = true;
@@ -203,7 +205,7 @@ export class ProviderSession {
 
   async #serveQueue(): Promise<void> {
     try {
-      while (!this.#isBlocked && !this.#channel.isClosed) {
+      while (!this.#channel.isClosed) {
         const [request] = this.#queue;
         if (request === undefined) return;
         if (request.type !== "status" && !this.#place.take()) {
@@ -215,6 +217,7 @@ export class ProviderSession {
         let sizeBytes = 0;
         try {
           const answer = await this.#answer(request);
+          await this.#blocked?.promise;
           if (this.#channel.isClosed) return;
           this.#queue.shift();
           sizeBytes = this.#send(request, answer);
@@ -234,12 +237,15 @@ export class ProviderSession {
       this.#refuse(id, answer);
       return 0;
     }
-    this.#isBlocked = !this.#channel.send(encodeProviderMessage({ type, id, bytes: answer }));
+    const hasRoom = this.#channel.send(encodeProviderMessage({ type, id, bytes: answer }));
     this.#context.onServed?.(answer.length);
     // Who has to wait for its turn is not idle.
     this.#activeMs = this.#context.clock.monotonicMs();
     this.#deadline.set(IDLE_TIMEOUT_MS);
-    if (this.#isBlocked) this.#drain.set(PROGRESS_WINDOW_MS);
+    if (!hasRoom) {
+      this.#blocked = Promise.withResolvers();
+      this.#drain.set(PROGRESS_WINDOW_MS);
+    }
     return answer.length;
   }
 
@@ -259,10 +265,10 @@ export class ProviderSession {
   }
 
   #resume(): void {
-    this.#isBlocked = false;
     this.#drain.clear();
     this.#deadline.set(IDLE_TIMEOUT_MS);
-    this.#serve();
+    this.#blocked?.resolve();
+    this.#blocked = undefined;
   }
 }
 

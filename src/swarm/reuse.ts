@@ -35,6 +35,8 @@ export class Reuse {
   #isIntact: boolean | undefined;
   /** First chunks of pieces whose sketch led nowhere: to be asked for as they are. */
   readonly #plain = new Set<number>();
+  /** Who has sent a good piece. */
+  readonly #proven = new WeakSet<Who>();
   /** Whom a sketch has led nowhere with. It happens to an honest one, but not twice. */
   readonly #excused = new WeakSet<Who>();
 
@@ -50,9 +52,10 @@ export class Reuse {
     return this.#local !== undefined && provider.hasRoot(this.#local.table.root);
   }
 
-  /** Of one piece. */
+  /** Of one piece. Little from who has not yet sent anything good: that much is lost by a lie. */
   maxBytes(provider: Who): number {
-    return this.canDiffer(provider) ? PIECE_MAX_BYTES : CHUNK_MAX_BYTES;
+    if (this.canDiffer(provider)) return PIECE_MAX_BYTES;
+    return this.#isSketching || !this.#proven.has(provider) ? CHUNK_MAX_BYTES : PIECE_MAX_BYTES;
   }
 
   oldFor(provider: Who, piece: Piece): OldContent {
@@ -81,7 +84,10 @@ export class Reuse {
     try {
       const bytes = decodePiece(coded, this.#table.rangeOf(first, count).sizeBytes, old.source);
       if (bytes === undefined) return "too-large";
-      if (this.#table.areChunks(first, count, bytes)) return bytes;
+      if (this.#table.areChunks(first, count, bytes)) {
+        this.#proven.add(provider);
+        return bytes;
+      }
     } catch (cause) {
       // Differences to other bytes than were meant need not even be readable.
       if (this.#isOurFault(provider, piece, old)) return "our-fault";

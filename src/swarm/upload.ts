@@ -10,7 +10,7 @@
  *   elsewhere; a place is given on when its holder asks for nothing, or has had more than who waits.
  */
 import type { Clock } from "../core/clock.ts";
-import { CHUNK_MAX_BYTES, GIVE_WAY_AFTER_MS, UPLOAD_PLACES_MAX } from "../core/limits.ts";
+import { ANSWER_MAX_BYTES, GIVE_WAY_AFTER_MS, UPLOAD_PLACES_MAX } from "../core/limits.ts";
 import { isLoopback } from "./host-counts.ts";
 
 /** How far ahead a newcomer is: most updates are smaller. */
@@ -20,9 +20,9 @@ const BURST_S = 0.25;
 /** Headers of UDX, UDP and IP on each packet of 1,200 bytes, and the seal of each frame. */
 const OVERHEAD = 1.05;
 /** Until it is known what an answer is, it counts as this. */
-const EXPECTED_BYTES = CHUNK_MAX_BYTES;
-/** Four times what a getter takes for a sign of life. */
-const PLACE_MIN_BYTES_PER_S = 16 * 1024;
+const EXPECTED_BYTES = ANSWER_MAX_BYTES;
+/** Eight times what a getter takes for a sign of life; an answer every four seconds. */
+const PLACE_MIN_BYTES_PER_S = 32 * 1024;
 /** A holder who has had more than who waits has to give way after this long. */
 const TENURE_MS = 30_000;
 

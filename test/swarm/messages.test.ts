@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { asContentRoot, asSignature } from "../../src/core/brand.ts";
 import { concat, fromHex, toHex } from "../../src/core/bytes.ts";
 import {
-  CHUNK_MAX_BYTES,
+  ANSWER_MAX_BYTES,
   FRAME_MAX_BYTES,
   HELLO_MAX_BYTES,
   LISTED_MAX_BYTES,
@@ -79,8 +79,8 @@ const PROVIDER: [ProviderMessage, string][] = [
   [{ type: "table", id: 2, bytes: fill(64, 5) }, `83 05 02 5840${hex(64, 5)}`],
   [{ type: "table", id: 2, bytes: fill(0, 0) }, "83 05 02 40"],
   [
-    { type: "piece", id: 3, bytes: fill(CHUNK_MAX_BYTES + 1, 6) },
-    `83 06 03 5a00010001${hex(CHUNK_MAX_BYTES + 1, 6)}`,
+    { type: "piece", id: 3, bytes: fill(ANSWER_MAX_BYTES + 1, 6) },
+    `83 06 03 5a00020001${hex(ANSWER_MAX_BYTES + 1, 6)}`,
   ],
   [{ type: "status", id: 5, bytes: fill(9, 7) }, `83 0d 05 49${hex(9, 7)}`],
   [{ type: "error", id: 4, reason: "out-of-range" }, "83 09 04 02"],
@@ -109,7 +109,7 @@ describe("frames", () => {
       encodeProviderMessage({
         type: "piece",
         id: 0xffff_ffff,
-        bytes: fill(CHUNK_MAX_BYTES + 1, 1),
+        bytes: fill(ANSWER_MAX_BYTES + 1, 1),
       }),
       encodeProviderMessage({
         type: "table",
