@@ -17,9 +17,9 @@ export function putPreviousBack(fs: FileSystem, executable: string, failure: Fai
   const pending = pendingPath(executable);
   const previous = pending.replace(/pending$/, "previous");
   const stats = fs.lstatSync(previous, { throwIfNoEntry: false });
-  if (stats?.isFile() !== true || stats.uid !== process.geteuid?.()) return false;
+  const isOurs = stats?.isFile() === true && stats.uid === process.geteuid?.();
   // Two names of one file: a rename would do nothing, and we would come back here for ever.
-  if (stats.ino === fs.statSync(executable).ino) return false;
+  if (!isOurs || stats.ino === fs.statSync(executable).ino) return isReplaced(fs, executable);
   try {
     append(fs, pending, `${failure}\n`);
   } catch {
@@ -45,7 +45,8 @@ export function append(fs: FileSystem, path: string, line: string): void {
   }
 }
 
-function isReplaced(fs: FileSystem, executable: string): boolean {
+/** Is there another program at the path than the one that runs? */
+export function isReplaced(fs: FileSystem, executable: string): boolean {
   try {
     const [there, own] = [fs.statSync(executable), fs.statSync(LINUX_OWN_IMAGE)];
     return there.dev !== own.dev || there.ino !== own.ino;

@@ -19,7 +19,7 @@ import {
   type Failure,
   type Pending,
 } from "../src/update/pending.ts";
-import { append, putPreviousBack, type FileSystem } from "./go-back.ts";
+import { append, isReplaced, putPreviousBack, type FileSystem } from "./go-back.ts";
 import { readOwnRegion } from "./region.ts";
 import type { Watch } from "./watchdog.ts";
 import { watchdogPath } from "./watchdog-path.ts";
@@ -88,7 +88,17 @@ export function beginOwnProbation(): void {
     append(fileSystem(), path, `${process.pid}\n`);
     Reflect.set(globalThis, SLOT, new OwnProbation(path, pending.version));
   } catch {
-    // Nothing can be counted here; the app comes first.
+    // Nothing can be counted here, and the app comes first, if it is still the one to run: another start may
+    // have put the previous version back meanwhile, and that has cleared the file away.
+    becomeWhatIsThere();
+  }
+}
+
+function becomeWhatIsThere(): void {
+  try {
+    if (isReplaced(fileSystem(), startFacts.execPath)) becomeNewVersion(startFacts);
+  } catch {
+    // It cannot be started: then this version is.
   }
 }
 
