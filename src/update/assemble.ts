@@ -164,10 +164,10 @@ function turn(signal: AbortSignal): Promise<void> {
 }
 
 /** Names that only we make, for this executable. */
-function leftovers(installation: Installation): readonly string[] {
-  return readdirSync(installation.directory)
-    .filter((name) => isTemporaryOf(installation.temporaryBase, name))
-    .map((name) => join(installation.directory, name));
+function leftovers({ directory, temporaryBase, statePath }: Installation): readonly string[] {
+  return readdirSync(directory)
+    .filter((name) => isTemporaryOf(temporaryBase, name) || isTemporaryOf(statePath, name))
+    .map((name) => join(directory, name));
 }
 
 /** Has an attempt left something, or is one under way? */

@@ -205,7 +205,8 @@ export class Installation {
     const link = temporaryPath(this.temporaryBase);
     try {
       linkSync(this.path, link);
-      rmSync(link);
+      // Another copy that holds the lock may have swept it by now.
+      rmSync(link, { force: true });
       const file = createBeside(this.temporaryBase);
       try {
         keepProperties(file.fd, this.path, installed);

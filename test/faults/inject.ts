@@ -1,0 +1,66 @@
+/** Injects planned faults, several at once, and judges what each has left. */
+import { planOf, type Random } from "./plan.ts";
+import type { Stage } from "./stage.ts";
+import { pointsOf, runWith, type Fault } from "./strace.ts";
+import type { FaultWorld, Scenario } from "./worlds.ts";
+
+export interface Result {
+  readonly scenario: string;
+  readonly fault: Fault;
+  readonly isHit: boolean;
+  /** What is wrong; undefined when all is as it must be. */
+  readonly problem: string | undefined;
+}
+
+export interface InjectOptions {
+  /** Faults for each scenario. */
+  readonly count: number;
+  readonly perCall: number;
+  readonly random: Random;
+  readonly atOnce: number;
+  readonly onResult?: (result: Result) => void;
+}
+
+export async function injectAll(world: FaultWorld, options: InjectOptions): Promise<Result[]> {
+  const stages = Array.from({ length: options.atOnce }, () => world.stage());
+  const results: Result[] = [];
+  try {
+    for (const scenario of world.scenarios) {
+      const faults = await plan(scenario, stages[0], options);
+      await Promise.all(
+        stages.map(async (stage) => {
+          for (let fault = faults.pop(); fault !== undefined; fault = faults.pop()) {
+            const result = await inject(scenario, fault, stage);
+            results.push(result);
+            options.onResult?.(result);
+          }
+        }),
+      );
+    }
+    return results;
+  } finally {
+    for (const stage of stages) stage.remove();
+  }
+}
+
+async function plan(
+  scenario: Scenario,
+  stage: Stage | undefined,
+  options: InjectOptions,
+): Promise<Fault[]> {
+  if (stage === undefined) throw new Error("no stage");
+  stage.set(scenario.scene);
+  const points = await pointsOf(scenario.command(stage), stage.directory);
+  const problem = await stage.problem(scenario.scene);
+  if (points.length === 0 || problem !== undefined) {
+    throw new Error(`${scenario.name} does not even work undisturbed: ${problem ?? "no calls"}`);
+  }
+  return planOf(points, options);
+}
+
+async function inject(scenario: Scenario, fault: Fault, stage: Stage): Promise<Result> {
+  stage.set(scenario.scene);
+  const { isHit } = await runWith(fault, scenario.command(stage));
+  const problem = await stage.problem(scenario.scene);
+  return { scenario: scenario.name, fault, isHit, problem };
+}

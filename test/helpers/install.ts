@@ -1,0 +1,98 @@
+/** Steps 2 to 7 and 9 as the updater takes them, with one file as the whole swarm. */
+import { systemClock } from "../../src/core/clock.ts";
+import type { VerifiedRecord } from "../../src/core/release-record.ts";
+import { canonicalStream } from "../../src/exe/canonical.ts";
+import { verifyExecutable, type VerifiedFull } from "../../src/exe/verify-executable.ts";
+import { fileSource, openFile, withFile } from "../../src/fs/file-source.ts";
+import { DurableState } from "../../src/update/durable-state.ts";
+import { Installation } from "../../src/update/installation.ts";
+import type { Rehearse } from "../../src/update/rehearse.ts";
+import type { ReleaseSource } from "../../src/update/release-source.ts";
+import { TrustedState } from "../../src/update/trusted-state.ts";
+import { Updater } from "../../src/update/updater.ts";
+
+/** Longer than any test: nothing is looked for by itself. */
+const INTERVAL_MS = 3_600_000;
+
+export const noRehearsal: Rehearse = async () => undefined;
+
+/**
+ * `start` does what every start of the updater does, and no more; after `unstartable` the new version cannot
+ * be started (step 8 fails).
+ */
+export type Act = "install" | "rollback" | "start" | "unstartable";
+
+export interface InstallOptions {
+  /** The installed executable. */
+  readonly path: string;
+  /** The file of the newest release. */
+  readonly next: string;
+  readonly act?: Act;
+  readonly rehearse: Rehearse;
+  /** What verifying the two has shown, when that was done before. */
+  readonly own?: VerifiedFull;
+  readonly wanted?: VerifiedFull;
+}
+
+/** "" when all went well, else the code of what did not. */
+export async function install(options: InstallOptions): Promise<string> {
+  let installation: Installation | undefined;
+  let updater: Updater | undefined;
+  try {
+    installation = Installation.open(options.path);
+    const own = options.own ?? fullOf(verifyExecutable(installation.source));
+    const log = (): void => undefined;
+    const nowMs = systemClock.nowMs();
+    const trusted = new TrustedState(own.record);
+    updater = new Updater({
+      installation,
+      own,
+      state: new DurableState(trusted, { installation, owner: own.owner, log, nowMs }),
+      source: fileRelease(options.next, options.wanted ?? verified(options.next)),
+      mode: { kind: "manual" },
+      intervalMs: INTERVAL_MS,
+      clock: systemClock,
+      random: Math.random,
+      emit: () => undefined,
+      log,
+      rehearse: options.rehearse,
+      restart: () => {
+        if (options.act === "unstartable") updater?.restartFailed("ENOEXEC");
+      },
+    });
+    updater.start();
+    if (options.act === "rollback") await updater.rollback();
+    else if (options.act !== "start") await updater.apply();
+    return "";
+  } catch (cause) {
+    return String(Reflect.get(Object(cause), "code"));
+  } finally {
+    await updater?.stop();
+    installation?.close();
+  }
+}
+
+export function verified(path: string): VerifiedFull {
+  return withFile(path, (source) => fullOf(verifyExecutable(source)));
+}
+
+function fullOf(found: ReturnType<typeof verifyExecutable>): VerifiedFull {
+  if (found.kind === "full") return found;
+  throw new Error("not a full executable");
+}
+
+function fileRelease(path: string, { record, table, region, offset }: VerifiedFull): ReleaseSource {
+  return {
+    serve: () => undefined,
+    discover: async (): Promise<VerifiedRecord> => record,
+    fetch: async (_release, { checkRegion, missing, onChunk }) => {
+      checkRegion(region);
+      const stream = canonicalStream(fileSource(openFile(path)), offset);
+      for (const index of missing(table)) {
+        const range = table.rangeOf(index);
+        await onChunk({ index, offset: range.offset }, stream.read(range.offset, range.sizeBytes));
+      }
+      return { region, table };
+    },
+  };
+}
