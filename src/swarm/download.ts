@@ -37,7 +37,7 @@ export interface FetchOptions {
   /** What is installed: named instead of fetched, and the old side of differences. */
   readonly local?: Content | undefined;
   /** Which chunks to fetch, ascending, once the table is known. */
-  readonly missing: (table: ChunkTable) => readonly number[];
+  readonly missing: (table: ChunkTable) => readonly number[] | Promise<readonly number[]>;
   /** Takes one verified chunk, in any order; the bytes are valid until it settles. When it fails, the fetch does. */
   readonly onChunk: (chunk: FetchedChunk, bytes: Uint8Array) => void | Promise<void>;
   readonly onProgress?: (progress: FetchProgress) => void;
@@ -195,7 +195,7 @@ export class Download {
       if (this.#attempts++ === 0) this.#firstAttemptMs = nowMs;
       try {
         const { checkRegion, local } = this.#options;
-        this.#start(await requestManifest(provider, this.#record, checkRegion, local));
+        await this.#start(await requestManifest(provider, this.#record, checkRegion, local));
       } finally {
         this.#attempts--;
         if (this.#attempts === 0) this.#wake();
@@ -203,13 +203,14 @@ export class Download {
     }
   }
 
-  #start(manifest: Manifest): void {
+  async #start(manifest: Manifest): Promise<void> {
     if (this.#manifest !== undefined || this.#isOver) return;
     this.#manifest = manifest;
     this.#onVerified();
     try {
       const { table } = manifest;
-      const indexes = this.#options.missing(table);
+      const indexes = await this.#options.missing(table);
+      if (this.#isOver) return;
       const missingBytes = indexes.reduce((sum, i) => sum + table.rangeOf(i).sizeBytes, 0);
       this.#reusedBytes = table.lengthBytes - missingBytes;
       this.#reuse = new Reuse(table, this.#options.local, missingBytes);

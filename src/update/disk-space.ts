@@ -1,9 +1,17 @@
 /** Step 5, before anything is fetched: is there room for the new executable? */
-import { statfsSync } from "node:fs";
+import { lstatSync, statfsSync } from "node:fs";
 import { UPDATE_SPARE_BYTES } from "../core/limits.ts";
 import { UpdateError } from "./error.ts";
 
 const BYTES_PER_MB = 1_000_000;
+
+const BLOCK_BYTES = 512;
+
+/** What a file takes on the disk, holes left out; 0 when there is none. */
+export function presentBytes(path: string): number {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  return stats?.isFile() === true ? stats.blocks * BLOCK_BYTES : 0;
+}
 
 /**
  * `presentBytes` of the `sizeBytes` are on the disk already. Quotas do not show here: they end the download,

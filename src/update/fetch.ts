@@ -14,7 +14,7 @@ import { checkRegion } from "../exe/check-region.ts";
 import { canonicalStream } from "../exe/canonical.ts";
 import { ExeError } from "../exe/error.ts";
 import type { VerifiedFull } from "../exe/verify-executable.ts";
-import type { Assembly } from "./assemble.ts";
+import type { Assembly, Unfinished } from "./assemble.ts";
 import { UpdateError } from "./error.ts";
 import type { Installation } from "./installation.ts";
 import type { ReleaseSource } from "./release-source.ts";
@@ -41,6 +41,8 @@ export class Fetcher {
   readonly #wrongRegions = new Set<string>();
   /** Off once a chunk of ours was not what its table says: then everything is fetched. */
   #isLocalUsed = true;
+  /** What the file was last begun for, which another release may take over from. */
+  #unfinished: Unfinished | undefined;
 
   constructor(context: FetchContext) {
     this.#context = context;
@@ -78,7 +80,8 @@ export class Fetcher {
   ): Promise<Uint8Array> {
     const { own, source, installation } = this.#context;
     const report = this.#reporter();
-    const fetched = new Set<number>();
+    /** Chunks that are in the file. */
+    let held = new Set<number>();
     let doneBytes = 0;
     let totalBytes = 0;
     const stream = canonicalStream(installation.source, own.offset);
@@ -87,16 +90,18 @@ export class Fetcher {
     const { region, table } = await source.fetch(candidate, {
       checkRegion: (bytes) => this.#checkRegion(bytes, candidate),
       local,
-      missing: (wanted) => {
+      missing: async (wanted) => {
         plan = new ChunkPlan(wanted, local?.table);
-        const { missing } = plan;
+        held = await assembly.recover(wanted, plan.missing, this.#unfinished, signal);
+        this.#unfinished = { table: wanted, regionOffset: candidate.record.regionOffset };
+        const missing = plan.missing.filter((index) => !held.has(index));
         totalBytes = missing.reduce((sum, index) => sum + wanted.rangeOf(index).sizeBytes, 0);
         report(doneBytes, totalBytes);
         return missing;
       },
       onChunk: ({ index, offset }, bytes) => {
         assembly.write(offset, bytes);
-        fetched.add(index);
+        held.add(index);
         doneBytes += bytes.length;
         report(doneBytes, totalBytes);
       },
@@ -104,7 +109,7 @@ export class Fetcher {
     });
     try {
       plan ??= new ChunkPlan(table, undefined);
-      await assembly.copyLocal(table, plan, fetched, stream, signal);
+      await assembly.copyLocal(table, plan, held, stream, signal);
     } catch (cause) {
       if (cause instanceof UpdateError && cause.code === "LOCAL_CHUNK_CHANGED") {
         this.#isLocalUsed = false;

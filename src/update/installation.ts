@@ -142,6 +142,11 @@ export class Installation {
     return pathBeside(this.path, "older");
   }
 
+  /** What an interrupted download leaves for the next attempt; see partial-file.ts. */
+  get partialPath(): string {
+    return pathBeside(this.path, "partial");
+  }
+
   /** What our temporary files are named after; see temporary-file.ts. */
   get temporaryBase(): string {
     return join(this.directory, `${basename(this.path)}.update`);

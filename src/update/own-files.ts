@@ -10,6 +10,8 @@ export type OwnFile =
   | "lock"
   /** How the installed version is doing: pending.ts. */
   | "pending"
+  /** An unfinished new version. */
+  | "partial"
   /** When the background mode looks next: stamp.ts. */
   | "stamp"
   /** Held by the background mode's process. */

@@ -3,7 +3,7 @@
  * restart. One cycle at a time, one reading of the wall clock a cycle. Whatever fails, the program that
  * is running stays as it is and the next cycle comes.
  */
-import { lstatSync } from "node:fs";
+import { existsSync, lstatSync } from "node:fs";
 import { asContentRoot } from "../core/brand.ts";
 import { fromHex } from "../core/bytes.ts";
 import type { Clock } from "../core/clock.ts";
@@ -14,10 +14,10 @@ import type { UpdateMode } from "../core/update-mode.ts";
 import { REGION_BYTES } from "../exe/region.ts";
 import type { VerifiedFull } from "../exe/verify-executable.ts";
 import { applyUpdate, restorePrevious, rollBack, rollBackTo } from "./apply.ts";
-import { Assembly, hasLeftovers, sweepLeftovers } from "./assemble.ts";
+import { Assembly, hasLeftovers, removePartial, sweepLeftovers } from "./assemble.ts";
 import { Attempts } from "./attempts.ts";
 import { jittered } from "./backoff.ts";
-import { checkDiskSpace } from "./disk-space.ts";
+import { checkDiskSpace, presentBytes } from "./disk-space.ts";
 import type { DurableState } from "./durable-state.ts";
 import { UpdateError } from "./error.ts";
 import type { ReleaseInfo, UpdateEvent } from "./events.ts";
@@ -54,6 +54,8 @@ export interface UpdaterOptions {
   readonly restart: () => void;
 }
 
+/** After these nothing is left on the disk: the release is not wanted any more, or the disk is in trouble. */
+const WORTHLESS = new Set(["REHEARSAL_FAILED", "IO_FAILED", "DISK_FULL"]);
 const DAY_MS = 86_400_000;
 /** After so many days without a release it is worth telling whoever listens. Many apps are that calm. */
 const FREEZE_DAYS = 30;
@@ -258,12 +260,31 @@ export class Updater {
       }
     }
     const candidate = state.trusted.decide(nowMs);
-    if (candidate === undefined) this.#suspectFreeze(nowMs);
+    if (candidate === undefined) {
+      this.#forgetPartial();
+      this.#suspectFreeze(nowMs);
+    }
     if (candidate !== undefined && this.#announced !== candidate.record.root.toHex()) {
       this.#announced = candidate.record.root.toHex();
       this.#announce(candidate);
     }
     return candidate;
+  }
+
+  /** Nothing is to be installed: what an interrupted download has left is of no use. */
+  #forgetPartial(): void {
+    const { installation } = this.#options;
+    if (!existsSync(installation.partialPath)) return;
+    const lock = tryLock(installation.lockPath);
+    if (lock === undefined) return;
+    try {
+      installation.checkSafe();
+      removePartial(installation);
+    } catch (cause) {
+      this.#options.log("debug", `the unfinished download was not removed: ${messageOf(cause)}`);
+    } finally {
+      lock.release();
+    }
   }
 
   #announce(candidate: Candidate): void {
@@ -324,7 +345,11 @@ export class Updater {
       if (!installation.isCurrent() || !installation.isCurrentFile(known)) this.#adopt();
       if (!state.trusted.isNext(candidate.record.version)) return;
       sweepLeftovers(installation);
-      checkDiskSpace(installation.directory, release.sizeBytes);
+      checkDiskSpace(
+        installation.directory,
+        release.sizeBytes,
+        presentBytes(installation.partialPath),
+      );
       const assembly = Assembly.begin(installation, candidate.record);
       try {
         this.#fetching = candidate;
@@ -342,6 +367,8 @@ export class Updater {
           state.trusted.refuse(candidate.record.root);
           state.save(clock.nowMs(), lock);
         }
+        // What is in the file is checked again by whoever takes it over.
+        if (!WORTHLESS.has(codeOf(cause))) assembly.leave();
         throw cause;
       } finally {
         this.#fetching = undefined;

@@ -88,7 +88,7 @@ function fileRelease(path: string, { record, table, region, offset }: VerifiedFu
     fetch: async (_release, { checkRegion, missing, onChunk }) => {
       checkRegion(region);
       const stream = canonicalStream(fileSource(openFile(path)), offset);
-      for (const index of missing(table)) {
+      for (const index of await missing(table)) {
         const range = table.rangeOf(index);
         await onChunk({ index, offset: range.offset }, stream.read(range.offset, range.sizeBytes));
       }

@@ -47,7 +47,7 @@ export class MemorySource implements ReleaseSource {
     }
     const region = this.#accepted(release, options.checkRegion);
     const { table, bytes } = release;
-    for (const index of options.missing(table)) {
+    for (const index of await options.missing(table)) {
       await this.beforeChunk();
       if (options.signal?.aborted === true) {
         throw new SwarmError("STOPPED", "stopped", { blame: "local" });

@@ -106,7 +106,8 @@ test("fetches everything once its own file has changed under it", async () => {
   expect(await codeOfPromise(fill(release, by))).toBe("LOCAL_CHUNK_CHANGED");
   const { path } = await fill(release, by);
   expect(readFileSync(path).toHex()).toBe(release.file.toHex());
-  expect(source.chunks).toBe(1 + release.table.count);
+  // What the first attempt has written is in the file: the chunk it fetched, and the two it copied.
+  expect(source.chunks).toBe(1 + release.table.count - 3);
 });
 
 /** A region that passes every check that can be made without the file: only the tunables are other. */
@@ -234,6 +235,5 @@ test("works in one file of its own beside the executable", () => {
   const release = app.make({ version: "1.0.1", salt: 2 });
   begin(release);
   const names = readdirSync(app.directory).filter((name) => name !== "app");
-  expect(names).toHaveLength(1);
-  expect(names[0]).toMatch(/^\.app\.update\.[0-9a-f]{16}\.rustpatcher-tmp$/);
+  expect(names).toEqual([".app.rustpatcher-partial"]);
 });
