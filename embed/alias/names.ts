@@ -8,6 +8,10 @@ export const REPLACEMENTS: ReadonlyMap<string, string> = new Map([
   ["udx-native", sibling("./udx-native.cts")],
   ["sodium-native", sibling("./sodium.ts")],
   ["sodium-universal", sibling("./sodium.ts")],
+  // Nothing native: key agreement that remembers what it may.
+  ["noise-curve-ed", sibling("./noise-curve-ed.ts")],
+  // Nor here: connections that are idle together wake up together.
+  ["timeout-refresh", sibling("./timeout-refresh.cts")],
 ]);
 
 function sibling(path: string): string {

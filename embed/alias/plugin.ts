@@ -9,7 +9,8 @@ export function aliasPlugin(): BunPlugin {
   return {
     name: "rustpatcher-alias",
     setup(build) {
-      build.onResolve({ filter: /^(udx-native|sodium-native|sodium-universal)$/ }, ({ path }) => {
+      const filter = new RegExp(`^(${[...REPLACEMENTS.keys()].join("|")})$`);
+      build.onResolve({ filter }, ({ path }) => {
         const replacement = REPLACEMENTS.get(path);
         return replacement === undefined ? undefined : { path: replacement };
       });

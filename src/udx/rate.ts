@@ -34,6 +34,24 @@ export interface AckSample {
   maxPayload: number;
 }
 
+/** One record serves all streams: from `begin` to the controller's return nothing else runs. */
+const sample: AckSample = {
+  nowMs: 0,
+  acked: 0,
+  losses: 0,
+  delivered: 0,
+  intervalMs: 0,
+  isVoid: true,
+  priorDelivered: 0,
+  isAppLimited: false,
+  rttMs: -1,
+  deliveredTotal: 0,
+  deliveredAt: 0,
+  inflight: 0,
+  srttMs: 0,
+  maxPayload: 0,
+};
+
 export class RateSampler {
   /** Packets delivered so far. */
   delivered = 0;
@@ -52,22 +70,7 @@ export class RateSampler {
   private lostBefore = 0;
   private deliveredBefore = 0;
 
-  readonly sample: AckSample = {
-    nowMs: 0,
-    acked: 0,
-    losses: 0,
-    delivered: 0,
-    intervalMs: 0,
-    isVoid: true,
-    priorDelivered: 0,
-    isAppLimited: false,
-    rttMs: -1,
-    deliveredTotal: 0,
-    deliveredAt: 0,
-    inflight: 0,
-    srttMs: 0,
-    maxPayload: 0,
-  };
+  readonly sample: AckSample = sample;
 
   get isAppLimited(): boolean {
     return this.appLimitedUntil !== 0;
@@ -95,7 +98,9 @@ export class RateSampler {
     this.sampled = false;
     this.lostBefore = this.lost;
     this.deliveredBefore = this.delivered;
-    this.sample.rttMs = -1;
+    sample.rttMs = -1;
+    sample.priorDelivered = 0;
+    sample.isAppLimited = false;
   }
 
   /** Counts a packet newly acknowledged; the latest-sent one of an ACK supplies the sample. */

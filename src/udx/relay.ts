@@ -18,6 +18,7 @@ export class Relay {
     if (destination.isProtocolClosed) throw usageError("EINVAL", "Cannot relay to a closed stream");
     this.source = source;
     this.destination = destination;
+    destination.relayedBy ??= new Set();
     destination.relayedBy.add(source);
   }
 
@@ -32,6 +33,6 @@ export class Relay {
   }
 
   close(): void {
-    this.destination.relayedBy.delete(this.source);
+    this.destination.relayedBy?.delete(this.source);
   }
 }

@@ -5,7 +5,8 @@
 import type { Packet } from "./packet.ts";
 import { seqDiff } from "./seq.ts";
 
-const RING_INITIAL = 64;
+/** An idle stream has one packet out now and then. */
+const RING_INITIAL = 8;
 
 /** FIFO of written buffers, cut into packets across their boundaries. Holds references, copies once. */
 export class WriteQueue {

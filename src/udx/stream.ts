@@ -40,10 +40,10 @@ type Callback = (error: Error | null) => void;
 
 const LOCALHOST = "127.0.0.1";
 
-export class UDXStream extends StreamFacts {
+export class UDXStream extends StreamFacts implements EndpointEvents {
   readonly udx: UDX;
-  /** Streams that forward to this one; they end with it. */
-  readonly relayedBy: Set<UDXStream> = new Set();
+  /** Streams that forward to this one; they end with it. Null until there is one. */
+  relayedBy: Set<UDXStream> | null = null;
 
   protected readonly endpoint: Endpoint;
   private readonly firewall: Firewall;
@@ -63,7 +63,7 @@ export class UDXStream extends StreamFacts {
     this.frames = options.framed === true ? new FrameGate() : null;
     const { turn, runtime, pool } = udx;
     const initialSeq = seqFrom(options.seq ?? 0);
-    this.endpoint = new Endpoint(this.endpointEvents(), turn, runtime.clock, pool, initialSeq);
+    this.endpoint = new Endpoint(this, turn, runtime.clock, pool, initialSeq);
     udx.addStream(this);
   }
 
@@ -209,7 +209,7 @@ export class UDXStream extends StreamFacts {
 
   override _predestroy(): void {
     this.endpoint.destroy(this.relay !== null);
-    this.continueWrite();
+    this.onWritable();
   }
 
   override _destroy(callback: Callback): void {
@@ -217,24 +217,39 @@ export class UDXStream extends StreamFacts {
     else callback(null);
   }
 
-  private endpointEvents(): EndpointEvents {
-    return {
-      unread: () => this._readableState.buffered,
-      onChunk: (chunk) => {
-        const frame = this.frames === null ? chunk : this.frames.push(chunk);
-        if (frame !== undefined) this.push(frame);
-      },
-      onRemoteEnd: () => {
-        const rest = this.frames?.flush();
-        if (rest !== undefined) this.push(rest);
-        this.push(null);
-      },
-      onMessage: (payload) => this.emit("message", payload),
-      onWritable: () => this.continueWrite(),
-      onAcked: () => this.flushes.settle(this.endpoint.sender.flight.ackedBytes),
-      onRemoteChanged: () => this.onRemoteChanged(),
-      onClosed: (error, isClean) => this.onClosed(error, isClean),
-    };
+  /** EndpointEvents */
+  unread(): number {
+    return this._readableState.buffered;
+  }
+
+  /** EndpointEvents */
+  onChunk(chunk: Buffer): void {
+    const frame = this.frames === null ? chunk : this.frames.push(chunk);
+    if (frame !== undefined) this.push(frame);
+  }
+
+  /** EndpointEvents */
+  onRemoteEnd(): void {
+    const rest = this.frames?.flush();
+    if (rest !== undefined) this.push(rest);
+    this.push(null);
+  }
+
+  /** EndpointEvents */
+  onMessage(payload: Buffer): void {
+    this.emit("message", payload);
+  }
+
+  /** EndpointEvents */
+  onWritable(): void {
+    const callback = this.writeCallback;
+    this.writeCallback = null;
+    callback?.(null);
+  }
+
+  /** EndpointEvents */
+  onAcked(): void {
+    this.flushes.settle(this.endpoint.sender.flight.ackedBytes);
   }
 
   private isRejected(socket: UDXSocket, port: number, host: string): boolean {
@@ -279,21 +294,23 @@ export class UDXStream extends StreamFacts {
     });
   }
 
-  private onRemoteChanged(): void {
+  /** EndpointEvents */
+  onRemoteChanged(): void {
     this.previousSocket?.removeStream(this);
     this.previousSocket = null;
     this.changing = null;
     this.emit("remote-changed");
   }
 
-  private onClosed(error: UdxError | null, isClean: boolean): void {
+  /** EndpointEvents */
+  onClosed(error: UdxError | null, isClean: boolean): void {
     this.udx.removeStream(this, isClean);
     this.relay?.close();
     this.releaseSockets();
     this.flushes.fail();
     // Each leg leaves the set before it is closed, so legs that relay to each other end the recursion.
-    for (const leg of this.relayedBy) {
-      this.relayedBy.delete(leg);
+    for (const leg of this.relayedBy ?? []) {
+      this.relayedBy?.delete(leg);
       leg.endpoint.fail(null);
       leg.destroy();
     }
@@ -312,12 +329,6 @@ export class UDXStream extends StreamFacts {
     this.previousSocket = null;
     socket?.removeStream(this);
     previousSocket?.removeStream(this);
-  }
-
-  private continueWrite(): void {
-    const callback = this.writeCallback;
-    this.writeCallback = null;
-    callback?.(null);
   }
 }
 

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from "bun:test";
+import { ED25519_TORSION_SUBGROUP, ed25519 } from "@noble/curves/ed25519.js";
 import * as sodium from "../../embed/alias/sodium.ts";
 import { Builder, type Program, Random, runNative, runOurs, type Span } from "./sodium-program.ts";
 
@@ -113,6 +114,55 @@ describe("equal to sodium-native", () => {
       },
       { buffers: false },
     );
+  });
+
+  test("clamped scalars times points of every kind: the way round by X25519 has the same answer", async () => {
+    const { BASE } = ed25519.Point;
+    const torsion = ED25519_TORSION_SUBGROUP.map((hex) => ed25519.Point.fromHex(hex, true));
+    const multiples = [1n, 2n, 3n, 7n, 8n, 16n, 24n, 2n ** 200n + 5n].map((n) => BASE.multiply(n));
+    const points = [
+      ...multiples,
+      ...multiples.map((point) => point.negate()),
+      ...torsion,
+      // What X25519 cannot tell from a point of prime order.
+      ...torsion.map((point) => point.add(BASE)),
+      ...torsion.map((point) => point.add(BASE.multiply(123_456_789n))),
+    ].map((point) => point.toBytes());
+    // y from P to 2^255 − 1, with either sign: some are other spellings of points.
+    for (let low = 0xed; low <= 0xff; low++) {
+      for (const high of [0x7f, 0xff]) {
+        const bytes = new Uint8Array(32).fill(0xff);
+        bytes[0] = low;
+        bytes[31] = high;
+        points.push(bytes);
+      }
+    }
+    const lowest = new Uint8Array(32);
+    lowest[31] = 0x40;
+    const highest = new Uint8Array(32).fill(0xff);
+    highest[0] = 0xf8;
+    highest[31] = 0x7f;
+    const last = Uint8Array.from(highest);
+    last[0] = 0xf0;
+    const program = (b: Builder): void => {
+      const scalar = Uint8Array.from({ length: 32 }, () => b.random.int(0, 255));
+      scalar[0] = (scalar[0] ?? 0) & 0xf8;
+      scalar[31] = ((scalar[31] ?? 0) & 0x3f) | 0x40;
+      for (const n of [scalar, lowest, highest, last]) {
+        for (const point of points) {
+          b.call("crypto_scalarmult_ed25519_noclamp", b.data(32), b.preset(n), b.preset(point));
+        }
+      }
+      for (let i = 0; i < 50; i++) {
+        const publicKey = b.data(32);
+        b.call("crypto_sign_seed_keypair", publicKey, b.data(64), b.data(32));
+        const n = b.preset(scalar);
+        b.call("crypto_scalarmult_ed25519_noclamp", b.data(32), n, publicKey);
+        // Known by now, and in place.
+        b.call("crypto_scalarmult_ed25519_noclamp", n, n, publicKey);
+      }
+    };
+    await compare(4, program);
   });
 
   test("key pairs from a seed", () =>

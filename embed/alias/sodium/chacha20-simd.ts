@@ -9,6 +9,7 @@
  *
  * Opcodes: WebAssembly core specification 2.0, section 5.4 (vector instructions: 5.4.8).
  */
+import { assembleModule, I32, sleb, uleb, V128 } from "./wasm-binary.ts";
 
 const BLOCK_BYTES = 64;
 const PARALLEL_BLOCKS = 2;
@@ -63,10 +64,6 @@ export function createChaCha20(): ChaCha20 | undefined {
     },
   };
 }
-
-const MAGIC_AND_VERSION: readonly number[] = [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
-const I32 = 0x7f;
-const V128 = 0x7b;
 
 // Locals of the function: three parameters, then the vectors, then the round counter.
 const STATE = 0;
@@ -211,30 +208,9 @@ function assemble(): Uint8Array<ArrayBuffer> {
       () => set(DATA),
     );
   });
-  emit(0x0b);
-
-  const body = [2, ROWS * PARALLEL_BLOCKS, V128, 1, I32, ...code];
-  const name = (text: string): number[] => [text.length, ...Buffer.from(text)];
-  return Uint8Array.from([
-    ...MAGIC_AND_VERSION,
-    ...section(1, [1, 0x60, 3, I32, I32, I32, 0]),
-    ...section(3, [1, 0]),
-    ...section(5, [1, 0, MEMORY_PAGES]),
-    ...section(7, [2, ...name("memory"), 2, 0, ...name("xor"), 0, 0]),
-    ...section(10, [1, ...uleb(body.length), ...body]),
-  ]);
-}
-
-function section(id: number, content: readonly number[]): number[] {
-  return [id, ...uleb(content.length), ...content];
-}
-
-/** LEB128, unsigned. */
-function uleb(value: number): number[] {
-  return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...uleb(value >>> 7)];
-}
-
-/** LEB128, signed, for values that are not negative. */
-function sleb(value: number): number[] {
-  return value < 0x40 ? [value] : [(value & 0x7f) | 0x80, ...sleb(value >>> 7)];
+  const locals = [
+    [ROWS * PARALLEL_BLOCKS, V128],
+    [1, I32],
+  ] as const;
+  return assembleModule(MEMORY_PAGES, [{ name: "xor", locals, code }]);
 }

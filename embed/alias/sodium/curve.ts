@@ -10,6 +10,7 @@ import {
   crypto_scalarmult_ed25519_BYTES,
   crypto_scalarmult_ed25519_SCALARBYTES,
 } from "./constants.ts";
+import { Scalar } from "./edwards-dh.ts";
 import { begin, put, room, take, wipe } from "./heap.ts";
 import { fillRandom } from "./memory.ts";
 
@@ -52,6 +53,11 @@ export function crypto_scalarmult_ed25519_noclamp(q: unknown, n: unknown, p: unk
   const scalarRule = "crypto_scalarmult_ed25519_SCALARBYTES";
   const scalar = sized(n, "n", crypto_scalarmult_ed25519_SCALARBYTES, scalarRule);
   const point = sized(p, "p", crypto_scalarmult_ed25519_BYTES, pointRule);
+  const product = new Scalar(scalar).multiply(point);
+  if (product !== undefined) {
+    out.set(product);
+    return;
+  }
   const libsodium = begin(3 * crypto_scalarmult_ed25519_BYTES, 3);
   const outPointer = put(libsodium, out);
   const status = libsodium._crypto_scalarmult_ed25519_noclamp(
@@ -92,10 +98,5 @@ export function crypto_kx_seed_keypair(pk: unknown, sk: unknown, seed: unknown):
 export function crypto_hash_sha512(out: unknown, input: unknown): void {
   const digest = sized(out, "out", crypto_hash_sha512_BYTES, "crypto_hash_sha512_BYTES");
   const data = view(input, "input");
-  const libsodium = begin(digest.byteLength + data.byteLength, 2);
-  const pointer = room(digest.byteLength);
-  succeeded(libsodium._crypto_hash_sha512(pointer, put(libsodium, data), data.byteLength, 0));
-  take(libsodium, pointer, digest);
-  // noise-curve-ed hashes its secret key with this.
-  wipe(libsodium);
+  new Bun.CryptoHasher("sha512").update(data).digest(digest);
 }

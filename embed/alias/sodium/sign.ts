@@ -8,6 +8,7 @@ import {
 } from "./constants.ts";
 import { begin, put, room, take, wipe } from "./heap.ts";
 import { fillRandom } from "./memory.ts";
+import { ed25519PublicKey } from "./x25519.ts";
 
 /** A random key pair; `sk` is seed ‖ public key. */
 export function crypto_sign_keypair(pk: unknown, sk: unknown): void {
@@ -21,16 +22,13 @@ export function crypto_sign_seed_keypair(pk: unknown, sk: unknown, seed: unknown
   const publicKey = publicKeyView(pk);
   const secretKey = secretKeyView(sk);
   const seedBytes = sized(seed, "seed", crypto_sign_SEEDBYTES, "crypto_sign_SEEDBYTES");
-  const libsodium = begin(
-    crypto_sign_PUBLICKEYBYTES + crypto_sign_SECRETKEYBYTES + crypto_sign_SEEDBYTES,
-    3,
-  );
-  const pkPointer = room(crypto_sign_PUBLICKEYBYTES);
-  const skPointer = room(crypto_sign_SECRETKEYBYTES);
-  succeeded(libsodium._crypto_sign_seed_keypair(pkPointer, skPointer, put(libsodium, seedBytes)));
-  take(libsodium, pkPointer, publicKey);
-  take(libsodium, skPointer, secretKey);
-  wipe(libsodium);
+  // Copied, for the three may overlap.
+  const seedCopy = Uint8Array.from(seedBytes);
+  const computed = ed25519PublicKey(seedCopy);
+  publicKey.set(computed);
+  secretKey.set(seedCopy);
+  secretKey.set(computed, crypto_sign_SEEDBYTES);
+  seedCopy.fill(0);
 }
 
 /** Signature of `m` into `sig`. */
