@@ -1,7 +1,7 @@
 /** Injects planned faults, several at once, and judges what each has left. */
 import { planOf, type Random } from "./plan.ts";
 import type { Stage } from "./stage.ts";
-import { pointsOf, runWith, type Fault } from "./strace.ts";
+import { callsOf, runWith, type Fault } from "./strace.ts";
 import type { FaultWorld, Scenario } from "./worlds.ts";
 
 export interface Result {
@@ -50,7 +50,7 @@ async function plan(
 ): Promise<Fault[]> {
   if (stage === undefined) throw new Error("no stage");
   stage.set(scenario.scene);
-  const points = await pointsOf(scenario.command(stage), stage.directory);
+  const points = await callsOf(scenario.command(stage), stage.directory);
   const problem = await stage.problem(scenario.scene);
   if (points.length === 0 || problem !== undefined) {
     throw new Error(`${scenario.name} does not even work undisturbed: ${problem ?? "no calls"}`);

@@ -28,10 +28,10 @@ export function planOf(
   const chosen = Map.groupBy(points, ({ call }) => call)
     .values()
     .flatMap((same) => thinned(same, perCall, random));
-  const all = [...chosen].flatMap((point) =>
+  const all = [...chosen].flatMap(({ call, nth }) =>
     KINDS.flatMap((kind) => [
-      { ...point, kind, lasts: false },
-      ...(LASTING.includes(kind) ? [{ ...point, kind, lasts: true }] : []),
+      { call, nth, kind, lasts: false },
+      ...(LASTING.includes(kind) ? [{ call, nth, kind, lasts: true }] : []),
     ]),
   );
   const byRank = Map.groupBy(shuffled(all, random), rank);

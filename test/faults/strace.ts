@@ -45,20 +45,26 @@ export interface Outcome {
 
 export type Command = readonly [program: string, ...args: string[]];
 
+export interface Call extends Point {
+  /** Its arguments, as strace shows them, descriptors with their paths. */
+  readonly rest: string;
+}
+
 /** Every call of an undisturbed run that has to do with what lies in `directory`, in the order of the run. */
-export async function pointsOf(command: Command, directory: string): Promise<Point[]> {
-  return traced(["--seccomp-bpf", "-y", "-e", "trace=%file,%desc"], command, (_outcome, log) => {
+export async function callsOf(command: Command, directory: string): Promise<Call[]> {
+  const options = ["--seccomp-bpf", "-y", "-e", "trace=%file,%desc"];
+  return traced(options, command, (_outcome, log) => {
     const counts = new Map<string, number>();
-    const points: Point[] = [];
+    const calls: Call[] = [];
     for (const line of log.split("\n")) {
       const [, thread, call, rest] = ENTRY.exec(line) ?? [];
       if (thread === undefined || call === undefined || rest === undefined) continue;
       const nth = (counts.get(thread + call) ?? 0) + 1;
       counts.set(thread + call, nth);
       // Code that is mapped is read without a call; an error of the mapping is none of the disk's.
-      if (rest.includes(directory) && call !== "mmap") points.push({ call, nth });
+      if (rest.includes(directory) && call !== "mmap") calls.push({ call, nth, rest });
     }
-    return points;
+    return calls;
   });
 }
 

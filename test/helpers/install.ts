@@ -29,6 +29,8 @@ export interface InstallOptions {
   readonly next: string;
   readonly act?: Act;
   readonly rehearse: Rehearse;
+  /** Of a program that runs already; the caller closes it. */
+  readonly installation?: Installation;
   /** What verifying the two has shown, when that was done before. */
   readonly own?: VerifiedFull;
   readonly wanted?: VerifiedFull;
@@ -39,7 +41,7 @@ export async function install(options: InstallOptions): Promise<string> {
   let installation: Installation | undefined;
   let updater: Updater | undefined;
   try {
-    installation = Installation.open(options.path);
+    installation = options.installation ?? Installation.open(options.path);
     const own = options.own ?? fullOf(verifyExecutable(installation.source));
     const log = (): void => undefined;
     const nowMs = systemClock.nowMs();
@@ -68,7 +70,7 @@ export async function install(options: InstallOptions): Promise<string> {
     return String(Reflect.get(Object(cause), "code"));
   } finally {
     await updater?.stop();
-    installation?.close();
+    if (options.installation === undefined) installation?.close();
   }
 }
 
