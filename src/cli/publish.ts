@@ -1,11 +1,12 @@
 import { systemClock } from "../core/clock.ts";
+import { Rate } from "../core/rate.ts";
 import { parseUploadRate } from "../core/upload-rate.ts";
 import { isReleaseFile, readReleaseFile } from "../release/release-file.ts";
 import { publishExecutable, type PublishProgress } from "../release/publish.ts";
 import { command, type Command } from "./command.ts";
 import { usage } from "./error.ts";
 import { QUIET_ARGUMENT } from "./output.ts";
-import { Rate, showStatus } from "./progress.ts";
+import { showStatus } from "./progress.ts";
 import {
   amount,
   BOOTSTRAP_ARGUMENT,

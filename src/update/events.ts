@@ -9,10 +9,20 @@ export interface ReleaseInfo {
 }
 
 export interface ProgressInfo extends ReleaseInfo {
-  /** Fetched from peers so far. */
+  /** Of the executable: fetched from peers so far. */
   readonly doneBytes: number;
-  /** To fetch from peers; the rest of the executable is here already. */
+  /** Of the executable: to fetch from peers, those of doneBytes included. */
   readonly totalBytes: number;
+  /** Of the executable: here already, in the running version or from an interrupted download. */
+  readonly reusedBytes: number;
+  /** What came over the wire for doneBytes: less, since it was compressed or a difference. */
+  readonly wireBytes: number;
+  /** Over the wire, in the last seconds. */
+  readonly bytesPerSecond: number;
+  /** Peers it comes from. */
+  readonly providers: number;
+  /** At the speed of the last seconds; absent while nothing moves. */
+  readonly secondsLeft?: number;
 }
 
 export interface ErrorInfo {

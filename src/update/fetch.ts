@@ -10,12 +10,15 @@ import type { Clock } from "../core/clock.ts";
 import { toHex } from "../core/bytes.ts";
 import { sha256 } from "../core/hash.ts";
 import { REGIONS_PER_TRY_MAX } from "../core/limits.ts";
+import { Rate } from "../core/rate.ts";
 import { checkRegion } from "../exe/check-region.ts";
 import { canonicalStream } from "../exe/canonical.ts";
 import { ExeError } from "../exe/error.ts";
 import type { VerifiedFull } from "../exe/verify-executable.ts";
+import type { FetchProgress } from "../swarm/download.ts";
 import type { Assembly, Unfinished } from "./assemble.ts";
 import { UpdateError } from "./error.ts";
+import type { ProgressInfo, ReleaseInfo } from "./events.ts";
 import type { Installation } from "./installation.ts";
 import type { ReleaseSource } from "./release-source.ts";
 import type { Candidate } from "./trusted-state.ts";
@@ -32,8 +35,10 @@ export interface FetchContext {
   readonly own: VerifiedFull;
   readonly source: ReleaseSource;
   readonly clock: Clock;
-  readonly onProgress: (doneBytes: number, totalBytes: number) => void;
+  readonly onProgress: (progress: DownloadProgress) => void;
 }
+
+export type DownloadProgress = Omit<ProgressInfo, keyof ReleaseInfo>;
 
 export class Fetcher {
   readonly #context: FetchContext;
@@ -79,11 +84,8 @@ export class Fetcher {
     signal: AbortSignal,
   ): Promise<Uint8Array> {
     const { own, source, installation } = this.#context;
-    const report = this.#reporter();
     /** Chunks that are in the file. */
     let held = new Set<number>();
-    let doneBytes = 0;
-    let totalBytes = 0;
     const stream = canonicalStream(installation.source, own.offset);
     const local = this.#isLocalUsed ? { table: own.table, stream } : undefined;
     let plan: ChunkPlan | undefined;
@@ -94,17 +96,13 @@ export class Fetcher {
         plan = new ChunkPlan(wanted, local?.table);
         held = await assembly.recover(wanted, plan.missing, this.#unfinished, signal);
         this.#unfinished = { table: wanted, regionOffset: candidate.record.regionOffset };
-        const missing = plan.missing.filter((index) => !held.has(index));
-        totalBytes = missing.reduce((sum, index) => sum + wanted.rangeOf(index).sizeBytes, 0);
-        report(doneBytes, totalBytes);
-        return missing;
+        return plan.missing.filter((index) => !held.has(index));
       },
       onChunk: ({ index, offset }, bytes) => {
         assembly.write(offset, bytes);
         held.add(index);
-        doneBytes += bytes.length;
-        report(doneBytes, totalBytes);
       },
+      onProgress: this.#reporter(),
       signal,
     });
     try {
@@ -146,14 +144,26 @@ export class Fetcher {
     this.#wrongRegions.add(toHex(sha256(region)));
   }
 
-  #reporter(): (doneBytes: number, totalBytes: number) => void {
+  #reporter(): (progress: FetchProgress) => void {
     const { clock, onProgress } = this.#context;
+    const [fetched, received] = [new Rate(clock), new Rate(clock)];
     let toldMs = -Infinity;
-    return (doneBytes, totalBytes) => {
+    return ({ fetchedBytes, wireBytes, reusedBytes, totalBytes, providers }) => {
+      const toFetchBytes = totalBytes - reusedBytes;
+      const { leftS } = fetched.at(fetchedBytes, toFetchBytes);
+      const { bytesPerS } = received.at(wireBytes, toFetchBytes);
       const nowMs = clock.monotonicMs();
-      if (doneBytes < totalBytes && nowMs - toldMs < PROGRESS_EVERY_MS) return;
+      if (fetchedBytes < toFetchBytes && nowMs - toldMs < PROGRESS_EVERY_MS) return;
       toldMs = nowMs;
-      onProgress(doneBytes, totalBytes);
+      onProgress({
+        doneBytes: fetchedBytes,
+        totalBytes: toFetchBytes,
+        reusedBytes,
+        wireBytes,
+        bytesPerSecond: Math.round(bytesPerS),
+        providers,
+        ...(leftS === undefined ? {} : { secondsLeft: leftS }),
+      });
     };
   }
 }

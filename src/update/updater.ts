@@ -21,7 +21,7 @@ import { checkDiskSpace, presentBytes } from "./disk-space.ts";
 import type { DurableState } from "./durable-state.ts";
 import { UpdateError } from "./error.ts";
 import type { ReleaseInfo, UpdateEvent } from "./events.ts";
-import { Fetcher } from "./fetch.ts";
+import { Fetcher, type DownloadProgress } from "./fetch.ts";
 import type { Installation } from "./installation.ts";
 import { InstalledFile } from "./installed-file.ts";
 import { tryLock, type Lock } from "./lock.ts";
@@ -90,7 +90,7 @@ export class Updater {
       own,
       source,
       clock,
-      onProgress: (doneBytes, totalBytes) => this.#progress(doneBytes, totalBytes),
+      onProgress: (progress) => this.#progress(progress),
     });
   }
 
@@ -507,9 +507,9 @@ export class Updater {
     this.#options.restart();
   }
 
-  #progress(doneBytes: number, totalBytes: number): void {
+  #progress(made: DownloadProgress): void {
     if (this.#fetching === undefined) return;
-    const progress = { ...infoOf(this.#fetching), doneBytes, totalBytes };
+    const progress = { ...infoOf(this.#fetching), ...made };
     this.#options.emit({ name: "progress", progress });
   }
 }

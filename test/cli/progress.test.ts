@@ -1,6 +1,7 @@
 import { describe as group, expect, test } from "bun:test";
 import { join } from "node:path";
-import { describe, Rate } from "../../src/cli/progress.ts";
+import { describe } from "../../src/cli/progress.ts";
+import { Rate } from "../../src/core/rate.ts";
 
 const PROGRESS = join(import.meta.dir, "../../src/cli/progress.ts");
 const TIMEOUT_MS = 20_000;

@@ -47,7 +47,19 @@ export class MemorySource implements ReleaseSource {
     }
     const region = this.#accepted(release, options.checkRegion);
     const { table, bytes } = release;
-    for (const index of await options.missing(table)) {
+    const missing = await options.missing(table);
+    const missingBytes = missing.reduce((sum, index) => sum + table.rangeOf(index).sizeBytes, 0);
+    let fetchedBytes = 0;
+    const report = (): void =>
+      options.onProgress?.({
+        fetchedBytes,
+        wireBytes: fetchedBytes,
+        reusedBytes: bytes.length - missingBytes,
+        totalBytes: bytes.length,
+        providers: 1,
+      });
+    report();
+    for (const index of missing) {
       await this.beforeChunk();
       if (options.signal?.aborted === true) {
         throw new SwarmError("STOPPED", "stopped", { blame: "local" });
@@ -55,6 +67,8 @@ export class MemorySource implements ReleaseSource {
       const { offset, sizeBytes } = table.rangeOf(index);
       await options.onChunk({ index, offset }, bytes.slice(offset, offset + sizeBytes));
       this.chunks++;
+      fetchedBytes += sizeBytes;
+      report();
     }
     return { region, table };
   }

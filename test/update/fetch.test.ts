@@ -4,7 +4,7 @@ import { systemClock } from "../../src/core/clock.ts";
 import { decodeRegion, encodeRegion } from "../../src/exe/full-region.ts";
 import { MARKER, REGION_BYTES } from "../../src/exe/region.ts";
 import { Assembly } from "../../src/update/assemble.ts";
-import { Fetcher } from "../../src/update/fetch.ts";
+import { Fetcher, type DownloadProgress } from "../../src/update/fetch.ts";
 import { verifyUpdate, type VerifiedUpdate } from "../../src/update/verify.ts";
 import { codeOf, InstalledApp } from "../helpers/installed.ts";
 import { MemorySource } from "../helpers/memory-source.ts";
@@ -14,6 +14,7 @@ let app: InstalledApp;
 let source: MemorySource;
 let stop: AbortController;
 let progress: [done: number, total: number][];
+let told: DownloadProgress[];
 const assemblies: Assembly[] = [];
 
 beforeEach(() => {
@@ -21,6 +22,7 @@ beforeEach(() => {
   source = new MemorySource();
   stop = new AbortController();
   progress = [];
+  told = [];
 });
 afterEach(() => {
   for (const assembly of assemblies.splice(0)) assembly.discard();
@@ -33,7 +35,10 @@ function fetcher(): Fetcher {
     own: app.own,
     source,
     clock: systemClock,
-    onProgress: (doneBytes, totalBytes) => void progress.push([doneBytes, totalBytes]),
+    onProgress: (now) => {
+      told.push(now);
+      progress.push([now.doneBytes, now.totalBytes]);
+    },
   });
 }
 
@@ -76,6 +81,13 @@ test("makes the announced file from peers' chunks and its own", async () => {
   const total = [2, 5].reduce((sum, index) => sum + release.table.rangeOf(index).sizeBytes, 0);
   expect(progress[0]).toEqual([0, total]);
   expect(progress.at(-1)).toEqual([total, total]);
+  expect(told.at(-1)).toMatchObject({
+    reusedBytes: release.bytes.length - total,
+    wireBytes: total,
+    providers: 1,
+    secondsLeft: 0,
+  });
+  expect(told.at(-1)?.bytesPerSecond).toBeGreaterThan(0);
 });
 
 test("fetches everything when nothing is the same, of whatever length", async () => {
