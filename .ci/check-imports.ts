@@ -15,7 +15,15 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   "src/update": ["src/swarm", "src/exe", "src/content", "src/fs", "src/core"],
   "src/release": ["src/swarm", "src/exe", "src/content", "src/fs", "src/core"],
   "src/patcher": ["src/update", "src/exe", "src/fs", "src/core"],
-  "src/cli": ["src/release", "src/swarm", "src/exe", "src/content", "src/fs", "src/core"],
+  "src/cli": [
+    "src/update",
+    "src/release",
+    "src/swarm",
+    "src/exe",
+    "src/content",
+    "src/fs",
+    "src/core",
+  ],
   // What substitutes native packages: below everything that loads HyperDHT by name.
   "embed/alias": ["src/udx", "src/core"],
 };

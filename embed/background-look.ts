@@ -5,7 +5,7 @@ import { HELPER_BEAT, HELPER_DONE, type HelpMessage } from "../src/patcher/proto
 import { jittered } from "../src/update/backoff.ts";
 import { tryLock } from "../src/update/lock.ts";
 import { pathBeside } from "../src/update/own-files.ts";
-import { startUpdater, stopUpdater, type Running } from "./running.ts";
+import { startUpdater, stopUpdater } from "./running.ts";
 
 /**
  * Copies that are there for a moment only would have nobody to update from but the publisher. A minute in an
@@ -38,21 +38,22 @@ async function look(message: HelpMessage): Promise<void> {
   });
   if (running === undefined) return;
   try {
-    setStamp(message.execPath, running);
+    const nextMs = systemClock.nowMs() + jittered(running.config.intervalMs, Math.random());
+    setStamp(message.execPath, nextMs);
     await running.updater.lookOnce();
+    running.journal.end(nextMs);
     if (running.config.uploadBytesPerS > 0) await sleep(SERVE_MS);
   } finally {
     await stopUpdater(running);
   }
 }
 
-function setStamp(execPath: string, { config }: Running): void {
+function setStamp(execPath: string, nextMs: number): void {
   const { O_WRONLY, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
   const flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
   const fd = openSync(pathBeside(execPath, "stamp"), flags, 0o600);
   try {
-    const nowMs = systemClock.nowMs();
-    futimesSync(fd, nowMs / 1000, (nowMs + jittered(config.intervalMs, Math.random())) / 1000);
+    futimesSync(fd, systemClock.nowMs() / 1000, nextMs / 1000);
   } finally {
     closeSync(fd);
   }

@@ -12,10 +12,12 @@ import { Swarm } from "../src/swarm/swarm.ts";
 import { DurableState } from "../src/update/durable-state.ts";
 import type { UpdateEvent } from "../src/update/events.ts";
 import { Installation } from "../src/update/installation.ts";
+import { Journal } from "../src/update/journal.ts";
 import { OlderVersions } from "../src/update/older-versions.ts";
 import { openPrevious, type PreviousVersion } from "../src/update/previous.ts";
 import { rehearse } from "../src/update/rehearse.ts";
 import { messageOf } from "../src/update/reporter.ts";
+import { readStatus, type Status } from "../src/update/status.ts";
 import { TrustedState } from "../src/update/trusted-state.ts";
 import { Updater } from "../src/update/updater.ts";
 import { within } from "../src/update/within.ts";
@@ -27,6 +29,9 @@ export interface Running {
   readonly config: RuntimeConfig;
   readonly swarm: Swarm;
   readonly updater: Updater;
+  readonly journal: Journal;
+  readonly own: VerifiedFull;
+  readonly state: DurableState;
   readonly previous: PreviousVersion | undefined;
   readonly older: OlderVersions;
 }
@@ -95,6 +100,7 @@ export async function startUpdater(
     onRecord: (newer) => noticed(newer),
     ...(config.tellsStatus ? { refusal: () => refusal } : {}),
   });
+  const journal = new Journal(installation, config.mode, log);
   const updater = new Updater({
     installation,
     own,
@@ -105,6 +111,7 @@ export async function startUpdater(
     clock: systemClock,
     random: Math.random,
     log,
+    journal,
     emit: (event) => {
       refusal = refusalAfter(event, refusal);
       emit(event);
@@ -125,7 +132,18 @@ export async function startUpdater(
     for (const base of await older.add(previous, content)) swarm.addBase(base);
   };
   log("info", `running ${record.record.version.text}, serving ${installation.path}`);
-  return { installation, config, swarm, updater, previous, older };
+  return { installation, own, state, config, swarm, updater, journal, previous, older };
+}
+
+/** From what lies beside the executable, and what its running copy has not been able to write there. */
+export function statusOf(installation: Installation, own: VerifiedFull, live?: Running): Status {
+  const { owner, extension, record, region } = own;
+  const { app, channel, mode } = extension;
+  const { version, publishedS } = record.record;
+  return readStatus(
+    { path: installation.path, owner, app, channel, mode, version, publishedS, region },
+    live && { look: live.journal.last, trusted: live.state.trusted },
+  );
 }
 
 /** Peers that fetch from us learn now that we go, not by a timeout. A courtesy: it may take its time, or fail. */

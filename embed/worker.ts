@@ -5,14 +5,15 @@
 import { RustpatcherError } from "../src/core/error.ts";
 import { systemClock } from "../src/core/clock.ts";
 import type { Log } from "../src/core/log.ts";
-import type { FromWorker, StartMessage, ToWorker } from "../src/patcher/protocol.ts";
+import type { VerifiedFull } from "../src/exe/verify-executable.ts";
+import type { FromWorker, SelfInfo, StartMessage, ToWorker } from "../src/patcher/protocol.ts";
 import { isShown } from "../src/patcher/stderr.ts";
 import type { ErrorInfo } from "../src/update/events.ts";
 import { Installation } from "../src/update/installation.ts";
 import { lookInBackground } from "./background-look.ts";
 import { eventText } from "./event-text.ts";
 import { keepCodeReleased } from "./resident-code.ts";
-import { startUpdater, stopUpdater, verifySelf, type Running } from "./running.ts";
+import { startUpdater, statusOf, stopUpdater, verifySelf, type Running } from "./running.ts";
 
 declare const self: Worker;
 
@@ -49,14 +50,15 @@ async function start(message: StartMessage): Promise<Running | undefined> {
   return parts;
 }
 
-function inspect(execPath: string): void {
+/** Verifies the executable and says what `answerOf` makes of it. */
+function inspect(
+  execPath: string,
+  answerOf: (installation: Installation, own: VerifiedFull) => FromWorker,
+): void {
   let installation: Installation | undefined;
   try {
     installation = Installation.open(execPath);
-    const { core, record } = verifySelf(installation);
-    const { sizeBytes, hash, signature } = core;
-    const { text } = record.record.version;
-    tell({ type: "self", self: { version: text, sizeBytes, hash, signature } });
+    tell(answerOf(installation, verifySelf(installation)));
   } catch (cause) {
     tell({ type: "unverified", error: describe(cause) });
   } finally {
@@ -64,10 +66,19 @@ function inspect(execPath: string): void {
   }
 }
 
+function selfOf({ core, record }: VerifiedFull): SelfInfo {
+  const { sizeBytes, hash, signature } = core;
+  return { version: record.record.version.text, sizeBytes, hash, signature };
+}
+
 async function answer({ id, question }: Extract<ToWorker, { type: "ask" }>): Promise<void> {
   try {
-    const updater = (await running)?.updater;
-    tell({ type: "answer", id, release: await updater?.[question]() });
+    const parts = await running;
+    const value =
+      question === "status"
+        ? parts && statusOf(parts.installation, parts.own, parts)
+        : await parts?.updater[question]();
+    tell({ type: "answer", id, value });
   } catch (cause) {
     tell({ type: "refusal", id, error: describe(cause) });
   }
@@ -95,7 +106,13 @@ self.addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
       void lookInBackground(data);
       break;
     case "inspect":
-      inspect(data.execPath);
+      inspect(data.execPath, (_, own) => ({ type: "self", self: selfOf(own) }));
+      break;
+    case "status":
+      inspect(data.execPath, (installation, own) => ({
+        type: "status",
+        status: statusOf(installation, own),
+      }));
       break;
     case "ask":
       void answer(data);

@@ -10,6 +10,7 @@ export { Patch, type PatchInfo } from "./patcher/patch.ts";
 export { Patcher, type BeforeRestart, type PatcherEvents } from "./patcher/patcher.ts";
 export { UpdaterMode } from "./patcher/updater-mode.ts";
 export { Version } from "./patcher/version.ts";
+export type { Status } from "./update/status.ts";
 export type { ProgressInfo, ReleaseInfo } from "./update/events.ts";
 
 export interface SpawnOptions {

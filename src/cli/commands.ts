@@ -12,6 +12,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   sign: async () => (await import("./sign.ts")).sign,
   verify: async () => (await import("./verify.ts")).verify,
   inspect: async () => (await import("./inspect.ts")).inspect,
+  status: async () => (await import("./status.ts")).status,
   publish: async () => (await import("./publish.ts")).publish,
   withdraw: async () => (await import("./withdraw.ts")).withdraw,
   fetch: async () => (await import("./fetch.ts")).fetchNewest,

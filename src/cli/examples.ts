@@ -6,6 +6,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   sign: ["rustpatcher sign ./my-app --key-file ./owner_key"],
   verify: ["rustpatcher verify ./my-app", "rustpatcher verify ./my-app --public-key <public key>"],
   inspect: ["rustpatcher inspect ./my-app --json"],
+  status: ["rustpatcher status ./my-app", "rustpatcher status ./my-app --json"],
   publish: [
     "rustpatcher publish ./my-app",
     "rustpatcher publish ./my-app --until-peers 3 --bootstrap 127.0.0.1:49737",

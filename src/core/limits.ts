@@ -104,6 +104,10 @@ export const DHT_TIMEOUT_MS: number = 20_000;
 export const RECORD_FUTURE_MAX_S: number = 600;
 /** The state file beside the executable: two records, refusals, peers. */
 export const STATE_FILE_MAX_BYTES: number = 64 * KiB;
+/** The status file beside the executable: two times and a sentence. */
+export const STATUS_FILE_MAX_BYTES: number = 2 * KiB;
+/** What is kept of the sentence that says how the last look went. */
+export const STATUS_TEXT_MAX_BYTES: number = 1 * KiB;
 /** Releases that could not be run here; the oldest is forgotten first. */
 export const REFUSED_ROOTS_MAX: number = 16;
 /** A key file: 52 characters, a newline and room for an editor's CRLF. */

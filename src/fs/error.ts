@@ -7,6 +7,8 @@ export type FsErrorCode =
   | "NOT_WRITABLE"
   /** The file is not the one that was opened, or it shrank while being read. */
   | "FILE_CHANGED"
+  /** Somebody else may have written it. */
+  | "FILE_NOT_OURS"
   /** The operating system refused; `cause` says what. */
   | "IO_FAILED"
   /** The new file cannot be given the owner or mode of the old one. */

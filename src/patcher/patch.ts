@@ -1,7 +1,4 @@
-import { ownAssets } from "./assets.ts";
-import { PatcherError } from "./error.ts";
-import { startFacts } from "./process-facts.ts";
-import type { FromWorker, SelfInfo, ToWorker } from "./protocol.ts";
+import { askOnce } from "./ask-once.ts";
 import { Version } from "./version.ts";
 
 export interface PatchInfo {
@@ -13,9 +10,6 @@ export interface PatchInfo {
   /** 64 bytes: ed25519, of the owner key. */
   readonly signature: Uint8Array;
 }
-
-/** Hashing the largest executable from a slow disk. */
-const TIMEOUT_MS = 120_000;
 
 /** A signed executable. */
 export class Patch {
@@ -30,32 +24,9 @@ export class Patch {
    * @throws {PatcherError} UNVERIFIED when it is not exactly what its owner signed.
    */
   static async fromSelf(): Promise<Patch> {
-    const { version, sizeBytes, hash, signature } = await inspectSelf();
+    const { version, sizeBytes, hash, signature } = await askOnce("inspect", (message) =>
+      message.type === "self" ? message.self : undefined,
+    );
     return new Patch({ version: Version.parse(version), size: sizeBytes, hash, signature });
-  }
-}
-
-async function inspectSelf(): Promise<SelfInfo> {
-  const { promise, resolve, reject } = Promise.withResolvers<SelfInfo>();
-  const fail = (reason: string): void =>
-    reject(new PatcherError("UNVERIFIED", reason, { blame: "artifact" }));
-  const worker = new Worker(ownAssets().workerPath, { name: "rustpatcher-inspect" });
-  const timer = setTimeout(() => fail("verifying the executable took too long"), TIMEOUT_MS);
-  worker.addEventListener("message", ({ data }: MessageEvent<FromWorker>) => {
-    if (data.type === "self") resolve(data.self);
-    if (data.type === "unverified") fail(data.error.message);
-  });
-  worker.addEventListener("error", (event) => {
-    event.preventDefault();
-    fail(event.message);
-  });
-  worker.addEventListener("close", () => fail("verifying the executable was interrupted"));
-  const request: ToWorker = { type: "inspect", execPath: startFacts.execPath };
-  worker.postMessage(request);
-  try {
-    return await promise;
-  } finally {
-    clearTimeout(timer);
-    worker.terminate();
   }
 }

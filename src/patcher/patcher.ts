@@ -6,6 +6,8 @@
 import { parseUpdateMode } from "../core/update-mode.ts";
 import type { Log } from "../core/log.ts";
 import type { ErrorInfo, ProgressInfo, ReleaseInfo, UpdateEvent } from "../update/events.ts";
+import type { Status } from "../update/status.ts";
+import { askOnce } from "./ask-once.ts";
 import { ownAssets } from "./assets.ts";
 import { BackgroundMode } from "./background.ts";
 import { Emitter } from "./emitter.ts";
@@ -50,6 +52,7 @@ const SLOT = Symbol.for("rustpatcher.patcher");
 export class Patcher extends Emitter<PatcherEvents> {
   readonly #log: Log;
   #link: WorkerLink | undefined;
+  readonly #isBackground: boolean;
   #background: BackgroundMode | undefined;
   #hasCrashed = false;
   #drain: { readonly hook: BeforeRestart; readonly timeoutMs: number } | undefined;
@@ -60,11 +63,11 @@ export class Patcher extends Emitter<PatcherEvents> {
     this.#log = log;
     const { env, execPath } = startFacts;
     const reason = inactiveReason(env["RUSTPATCHER_DISABLE"]);
-    const isBackground =
+    this.#isBackground =
       (overrides.mode ?? (asksForBackground() ? "background" : "")) === "background";
     if (reason !== undefined) {
       // Such a program ends in a moment, and says nothing but what it is for.
-      log(isBackground ? "info" : "warn", reason);
+      log(this.#isBackground ? "info" : "warn", reason);
       return;
     }
     const start: StartMessage = {
@@ -85,7 +88,7 @@ export class Patcher extends Emitter<PatcherEvents> {
       onMessage: (message) => this.#receive(message),
       onCrash: (crash) => this.#crashed(crash),
     });
-    if (isBackground) this.#background = BackgroundMode.begin(start);
+    if (this.#isBackground) this.#background = BackgroundMode.begin(start);
     else this.#link.startAfter(START_DELAY_MS);
   }
 
@@ -125,6 +128,20 @@ export class Patcher extends Emitter<PatcherEvents> {
    */
   async rollback(): Promise<ReleaseInfo | undefined> {
     return this.#link?.ask("rollback");
+  }
+
+  /**
+   * Which version this is, how the last look went and why, when the next one is due; undefined when this is not a
+   * signed executable, or updates are switched off. Rejects with a PatcherError.
+   */
+  async status(): Promise<Status | undefined> {
+    // In the background mode nothing runs that could be asked, and asking must not start it.
+    if (this.active && this.#isBackground) {
+      return askOnce("status", (message) =>
+        message.type === "status" ? message.status : undefined,
+      );
+    }
+    return this.#link?.ask("status");
   }
 
   /**

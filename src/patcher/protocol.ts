@@ -1,6 +1,7 @@
 /** What the two halves say to each other. Plain data; both halves come from one executable. */
 import type { LogLevel } from "../core/log.ts";
 import type { ErrorInfo, ReleaseInfo, UpdateEvent } from "../update/events.ts";
+import type { Status } from "../update/status.ts";
 import type { Verbosity } from "./stderr.ts";
 
 /** Wins over the region; undefined leaves it to the region. */
@@ -40,13 +41,23 @@ export interface HelpMessage extends Omit<StartMessage, "type"> {
   readonly signal: Int32Array<SharedArrayBuffer>;
 }
 
-export type Question = "check" | "apply" | "rollback";
+/** What each question is answered with. */
+export interface Answers {
+  readonly check: ReleaseInfo | undefined;
+  readonly apply: ReleaseInfo | undefined;
+  readonly rollback: ReleaseInfo | undefined;
+  readonly status: Status | undefined;
+}
+
+export type Question = keyof Answers;
 
 export type ToWorker =
   | StartMessage
   | HelpMessage
   /** Answered by `self`; nothing is started. */
   | { readonly type: "inspect"; readonly execPath: string }
+  /** Answered by `status`; nothing is started. */
+  | { readonly type: "status"; readonly execPath: string }
   | { readonly type: "ask"; readonly id: number; readonly question: Question }
   | { readonly type: "restart-failed"; readonly reason: string }
   /** Answered by `stopped`. */
@@ -65,9 +76,10 @@ export interface SelfInfo {
 export type FromWorker =
   | { readonly type: "log"; readonly level: LogLevel; readonly text: string }
   | { readonly type: "event"; readonly event: UpdateEvent }
-  | { readonly type: "answer"; readonly id: number; readonly release: ReleaseInfo | undefined }
+  | { readonly type: "answer"; readonly id: number; readonly value: Answers[Question] }
   | { readonly type: "refusal"; readonly id: number; readonly error: ErrorInfo }
   | { readonly type: "self"; readonly self: SelfInfo }
+  | { readonly type: "status"; readonly status: Status }
   | { readonly type: "unverified"; readonly error: ErrorInfo }
   /** Updates cannot run in this process at all; the reason is on the log. */
   | { readonly type: "off" }

@@ -2,10 +2,9 @@
  * The Worker half, seen from the app's thread: started when asked, started again with back-off when it
  * ends by itself. It never keeps the process alive, except while somebody awaits an answer.
  */
-import type { ReleaseInfo } from "../update/events.ts";
 import { restartDelayMs } from "../update/backoff.ts";
 import { PatcherError } from "./error.ts";
-import type { FromWorker, Question, StartMessage, ToWorker } from "./protocol.ts";
+import type { Answers, FromWorker, Question, StartMessage, ToWorker } from "./protocol.ts";
 
 export interface WorkerLinkOptions {
   readonly workerPath: string;
@@ -16,7 +15,7 @@ export interface WorkerLinkOptions {
 }
 
 interface Pending {
-  readonly resolve: (release: ReleaseInfo | undefined) => void;
+  readonly resolve: (value: never) => void;
   readonly reject: (reason: PatcherError) => void;
 }
 
@@ -53,10 +52,10 @@ export class WorkerLink {
   }
 
   /** Rejects with a PatcherError: UPDATE_FAILED, WORKER_LOST, STOPPED, INACTIVE. */
-  ask(question: Question): Promise<ReleaseInfo | undefined> {
+  ask<Q extends Question>(question: Q): Promise<Answers[Q]> {
     if (this.#over !== undefined) return Promise.reject(this.#over);
     this.#start();
-    const { promise, resolve, reject } = Promise.withResolvers<ReleaseInfo | undefined>();
+    const { promise, resolve, reject } = Promise.withResolvers<Answers[Q]>();
     const id = this.#nextId++;
     this.#pending.set(id, { resolve, reject });
     // Somebody awaits it: the process may not end before the answer is there.
@@ -110,7 +109,8 @@ export class WorkerLink {
   #receive(message: FromWorker): void {
     switch (message.type) {
       case "answer":
-        return this.#settle(message.id)?.resolve(message.release);
+        // The Worker answers each question with its own kind of answer.
+        return this.#settle(message.id)?.resolve(message.value as never);
       case "refusal": {
         const { code, message: text } = message.error;
         const details = { blame: "local", updateCode: code } as const;

@@ -14,6 +14,8 @@ export type OwnFile =
   | "partial"
   /** When the background mode looks next: stamp.ts. */
   | "stamp"
+  /** How the last look went: last-look.ts. */
+  | "status"
   /** Held by the background mode's process. */
   | "helper";
 

@@ -1,6 +1,6 @@
 import { RustpatcherError } from "../core/error.ts";
 import type { Log } from "../core/log.ts";
-import type { UpdateEvent } from "./events.ts";
+import type { ErrorInfo, UpdateEvent } from "./events.ts";
 
 /** Nothing is wrong here: the network is away, another copy is at work, the owner is calm. */
 const PASSING = new Set([
@@ -19,16 +19,24 @@ const SILENT = new Set(["BUSY", "STOPPED", "ON_PROBATION"]);
 export class Reporter {
   readonly #emit: (event: UpdateEvent) => void;
   readonly #log: Log;
+  readonly #note: (error: ErrorInfo) => void;
   readonly #told = new Set<string>();
 
-  constructor(emit: (event: UpdateEvent) => void, log: Log) {
+  /** `note` hears of every failure, those that are no event as well. */
+  constructor(
+    emit: (event: UpdateEvent) => void,
+    log: Log,
+    note: (error: ErrorInfo) => void = () => undefined,
+  ) {
     this.#emit = emit;
     this.#log = log;
+    this.#note = note;
   }
 
   report(cause: unknown): void {
     const code = codeOf(cause);
     const message = messageOf(cause);
+    this.#note({ code, message });
     if (SILENT.has(code)) return this.#log("debug", message);
     this.#emit({ name: "error", error: { code, message } });
     const isNews = !this.#told.has(code);

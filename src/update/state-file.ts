@@ -10,15 +10,7 @@
  * with and goes through step 2 like any other. A state file can therefore raise the floor to a release
  * that the owner has made, and nothing else.
  */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  fsyncSync,
-  openSync,
-  readSync,
-  renameSync,
-} from "node:fs";
+import { fsyncSync, renameSync } from "node:fs";
 import { dirname } from "node:path";
 import { asContentRoot, asSignature, type ContentRoot, type PublicKey } from "../core/brand.ts";
 import { fromHex } from "../core/bytes.ts";
@@ -26,13 +18,13 @@ import { decodeCbor, encodeCbor, type CborValue } from "../core/cbor.ts";
 import { Fields } from "../core/fields.ts";
 import { RECORD_MAX_BYTES, REFUSED_ROOTS_MAX, STATE_FILE_MAX_BYTES } from "../core/limits.ts";
 import { verifyRecord, type VerifiedRecord } from "../core/release-record.ts";
-import { isErrno } from "../fs/error.ts";
+import { FsError } from "../fs/error.ts";
+import { readOwnFile } from "../fs/own-file.ts";
 import { createBeside, discard, syncDirectory, writeAll } from "../fs/temporary-file.ts";
 import { UpdateError } from "./error.ts";
 import type { TrustedState } from "./trusted-state.ts";
 
 const FORMAT = 1;
-const OTHERS_MAY_WRITE = 0o022;
 
 export interface StoredState {
   readonly newest: VerifiedRecord;
@@ -45,38 +37,11 @@ export interface StoredState {
  */
 export function readStateFile(path: string, owner: PublicKey): StoredState | undefined {
   try {
-    const bytes = readOwn(path);
+    const bytes = readOwnFile(path, STATE_FILE_MAX_BYTES);
     return bytes === undefined ? undefined : decodeState(bytes, owner);
   } catch (cause) {
     if (cause instanceof UpdateError) throw cause;
-    throw invalid(path, "it cannot be read", cause);
-  }
-}
-
-function readOwn(path: string): Uint8Array | undefined {
-  let fd: number;
-  try {
-    // O_NONBLOCK: a pipe put in its place must not make us wait for a writer.
-    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch (cause) {
-    if (isErrno(cause, "ENOENT")) return undefined;
-    throw cause;
-  }
-  try {
-    const stats = fstatSync(fd);
-    if (!stats.isFile() || stats.uid !== process.geteuid?.()) throw invalid(path, "it is not ours");
-    if ((stats.mode & OTHERS_MAY_WRITE) !== 0) throw invalid(path, "others may write to it");
-    if (stats.size > STATE_FILE_MAX_BYTES) throw invalid(path, "it is too long");
-    const bytes = new Uint8Array(stats.size);
-    let done = 0;
-    while (done < bytes.length) {
-      const count = readSync(fd, bytes, done, bytes.length - done, done);
-      if (count === 0) throw invalid(path, "it became shorter");
-      done += count;
-    }
-    return bytes;
-  } finally {
-    closeSync(fd);
+    throw invalid(path, cause instanceof FsError ? cause.message : "it cannot be read", cause);
   }
 }
 

@@ -24,6 +24,7 @@ import type { ReleaseInfo, UpdateEvent } from "./events.ts";
 import { Fetcher, type DownloadProgress } from "./fetch.ts";
 import type { Installation } from "./installation.ts";
 import { InstalledFile } from "./installed-file.ts";
+import type { Journal } from "./journal.ts";
 import { tryLock, type Lock } from "./lock.ts";
 
 import { failureText } from "./pending.ts";
@@ -48,6 +49,8 @@ export interface UpdaterOptions {
   readonly random: () => number;
   readonly emit: (event: UpdateEvent) => void;
   readonly log: Log;
+  /** Where it is written down how the looks go. */
+  readonly journal?: Journal;
   /** Step 7: starts the new version once before it is installed. */
   readonly rehearse: Rehearse;
   /** Step 8: asks for the process to be replaced. Answered, if ever, by `restartFailed`. */
@@ -83,7 +86,9 @@ export class Updater {
   constructor(options: UpdaterOptions) {
     this.#options = options;
     const { clock, intervalMs, random, installation, own, source } = options;
-    this.#reporter = new Reporter(options.emit, options.log);
+    this.#reporter = new Reporter(options.emit, options.log, (error) =>
+      options.journal?.failed(error),
+    );
     this.#attempts = new Attempts(clock, intervalMs, random);
     this.#fetcher = new Fetcher({
       installation,
@@ -225,19 +230,25 @@ export class Updater {
     } catch (cause) {
       this.#reporter.report(cause);
     }
-    const { intervalMs, random } = this.#options;
+    const { intervalMs, random, journal, clock } = this.#options;
+    const delayMs = jittered(intervalMs, random());
+    if (!this.#stop.signal.aborted) journal?.end(clock.nowMs() + delayMs);
     // A newer record may have come in meanwhile: its cycle is sooner.
-    if (this.#cancelCycle === undefined) this.#schedule(jittered(intervalMs, random()));
+    if (this.#cancelCycle === undefined) this.#schedule(delayMs);
   }
 
   async #cycle(isDiscovering: boolean): Promise<void> {
+    const { journal, mode, state } = this.#options;
     let candidate: Candidate | undefined;
     try {
       candidate = await this.#look(isDiscovering);
-      if (candidate === undefined || this.#options.mode.kind === "manual") return;
+      if (candidate === undefined) return journal?.upToDate(state.trusted.installed.text);
+      const { text } = candidate.record.version;
+      if (mode.kind === "manual") return journal?.available(text);
       if (!this.#attempts.isAllowed(candidate)) return;
       await this.#install(candidate);
       this.#attempts.succeeded(candidate);
+      journal?.installed(text);
       this.#takeOver();
     } catch (cause) {
       if (candidate !== undefined && !isPassing(cause)) this.#attempts.failed(candidate);
@@ -249,6 +260,7 @@ export class Updater {
   async #look(isDiscovering: boolean): Promise<Candidate | undefined> {
     const { source, state, clock } = this.#options;
     const nowMs = clock.nowMs();
+    this.#options.journal?.begin(nowMs);
     this.#options.emit({ name: "checking" });
     if (isDiscovering) {
       try {

@@ -7,6 +7,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,6 +15,7 @@ import { join } from "node:path";
 import { concat } from "../../src/core/bytes.ts";
 import { generateSeed, keyText, publicKeyOf } from "../../src/core/keys.ts";
 import { blankRegion } from "../../src/exe/full-region.ts";
+import { writeLastLook } from "../../src/update/last-look.ts";
 import { coreImage, signedImage, tinyStream } from "../helpers/tiny-executables.ts";
 
 const MAIN = join(import.meta.dir, "../../src/cli/main.ts");
@@ -64,6 +66,37 @@ function expectRefusal(outcome: Outcome, code: number, message: string): void {
   expect(outcome.out).toBe("");
   expect(outcome.code).toBe(code);
 }
+
+describe("status", () => {
+  test("of a signed file, of a link to it, and refused for one that is not signed", () => {
+    file("installed", signedImage({ seed }));
+    symlinkSync("installed", join(directory, "linked"));
+    const look = {
+      checkedMs: Date.UTC(2026, 0, 1, 12),
+      nextMs: Date.UTC(2026, 0, 1, 13),
+      mode: "background",
+      result: { code: "DHT", message: "the network cannot be reached" },
+    };
+    expect(cli(["status", "installed"]).out).toContain("last check  never");
+    writeLastLook(join(directory, ".installed.rustpatcher-status"), look);
+    for (const name of ["installed", "linked"]) {
+      const { code, out } = cli(["status", name]);
+      expect(code).toBe(0);
+      expect(out).toContain("last check  2026-01-01T12:00:00Z");
+      expect(out).toContain("result      the network cannot be reached");
+      expect(out).toContain("next check  2026-01-01T13:00:00Z: overdue, no copy runs");
+      expect(JSON.parse(cli(["status", name, "--json"]).out)).toMatchObject({
+        checked: "2026-01-01T12:00:00Z",
+        mode: "background",
+        result: look.result,
+        isNewestRefused: false,
+        probation: null,
+      });
+    }
+    file("blank", blank());
+    expectRefusal(cli(["status", "blank"]), 1, "is not signed");
+  });
+});
 
 describe("wrong usage exits 2", () => {
   test.each<[string[], string]>([

@@ -99,6 +99,16 @@ function killHelpersLater(path: string): void {
   });
 }
 
+/** `rustpatcher status --json` */
+async function statusOf(path: string): Promise<unknown> {
+  const child = Bun.spawn([process.execPath, "src/cli/main.ts", "status", path, "--json"], {
+    cwd: ROOT,
+    stdio: ["ignore", "pipe", "inherit"],
+    timeout: WAIT_MS,
+  });
+  return JSON.parse(await new Response(child.stdout).text());
+}
+
 const stampOf = (path: string): string => pathBeside(path, "stamp");
 
 /** The helper has taken over: it has said when the next one is due, a day from now and not ten minutes. */
@@ -134,11 +144,17 @@ test(
     await until(() => digestOf(path) === digestOf(next), "the update", WAIT_MS);
     expect((await run([path, "--version"])).stdout).toBe("1.0.1\n");
     await until(() => helpersOf(path).length === 0, "the helper's end", WAIT_MS);
+    expect(await statusOf(path)).toMatchObject({
+      version: "1.0.1",
+      mode: "background",
+      result: { code: "INSTALLED", message: "1.0.1 is installed" },
+      newest: { version: "1.0.1" },
+    });
     // Nothing is left but what the architecture names.
     const names = readdirSync(join(path, "..")).map((name) =>
       name.replace(/^\.app\.rustpatcher-/, ""),
     );
-    expect(names.sort()).toEqual(["app", "helper", "lock", "previous", "stamp", "state"]);
+    expect(names.sort()).toEqual(["app", "helper", "lock", "previous", "stamp", "state", "status"]);
   },
   TIMEOUT_MS,
 );

@@ -1,7 +1,7 @@
 /** A guest in somebody's app: what it prints, what it keeps alive, what it leaves open. */
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { withFile } from "../../src/fs/file-source.ts";
 import { signExecutable } from "../../src/release/sign.ts";
 import { verifyExecutable } from "../../src/exe/verify-executable.ts";
@@ -221,6 +221,42 @@ describe("a signed app", () => {
       expect(app.all("stray")).toEqual([]);
       app.send("exit");
       expect(await app.exited).toBe(0);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "knows how its updates are going, where nothing can be written down as well",
+    async () => {
+      const path = await world.release({ version: "1.0.0" });
+      const newer = await world.release({ version: "1.0.1", build: "two" });
+      const app = await world.run(path);
+      await app.event("checking", 2);
+      app.send("status");
+      const { value } = await app.event("answer");
+      expect(value).toMatchObject({
+        version: "1.0.0",
+        mode: "now",
+        result: { code: "UP_TO_DATE", message: "1.0.0 is the newest release known" },
+        isNewestRefused: false,
+      });
+      const { checkedMs, nextCheckMs } = value as { checkedMs: number; nextCheckMs: number };
+      expect(Math.abs(Date.now() - checkedMs)).toBeLessThan(RUN_TIMEOUT_MS);
+      expect(nextCheckMs).toBeGreaterThan(checkedMs - 1_000);
+      // Its owner has said that nothing is to be changed there: not even a line about that is written.
+      const still = await world.release({ version: "1.0.0" });
+      chmodSync(dirname(still), 0o555);
+      const refusing = await world.run(still);
+      await world.run(newer);
+      await refusing.event("error");
+      await refusing.event("checking", refusing.all("checking").length + 2);
+      refusing.send("status");
+      const answer = await refusing.event("answer");
+      expect(answer["value"]).toMatchObject({
+        result: { code: "DIRECTORY_READ_ONLY" },
+        newest: { version: "1.0.1" },
+      });
+      app.send("stop");
     },
     TIMEOUT_MS,
   );

@@ -42,6 +42,7 @@ for await (const line of console) {
       say("drained");
     }, timeoutMs);
   }
+  if (command === "status") answer(command, patcher.status());
   if (command === "rollback") answer(command, patcher.rollback());
   if (command === "stop") answer(command, patcher.stop());
   if (command === "spawn") answer(command, spawn().then((again) => ({ same: again === patcher, active: again.active })));

@@ -50,7 +50,7 @@ function link(script: string): WorkerLink {
   return made;
 }
 
-const ANSWERS = `if (data.type === "ask") self.postMessage({ type: "answer", id: data.id, release: { version: data.question } });`;
+const ANSWERS = `if (data.type === "ask") self.postMessage({ type: "answer", id: data.id, value: { version: data.question } });`;
 
 async function codeOf(work: Promise<unknown>): Promise<string> {
   return work.then(
