@@ -1,5 +1,8 @@
 /** Step 9, the way back: one rename, which needs no space. The version that comes back clears the rest away. */
+import { isOurs } from "../src/fs/ownership.ts";
+import { pathBeside } from "../src/update/own-files.ts";
 import { pendingPath, type Failure } from "../src/update/pending.ts";
+import { systemSwap } from "../src/update/system-swap.ts";
 
 export type FileSystem = typeof import("node:fs");
 
@@ -15,18 +18,20 @@ export function putPreviousBack(fs: FileSystem, executable: string, failure: Fai
   // Another start was faster, or somebody has installed something by hand: that is not to be undone.
   if (isReplaced(fs, executable)) return true;
   const pending = pendingPath(executable);
-  const previous = pending.replace(/pending$/, "previous");
-  const stats = fs.lstatSync(previous, { throwIfNoEntry: false });
-  const isOurs = stats?.isFile() === true && stats.uid === process.geteuid?.();
+  const previous = pathBeside(executable, "previous");
+  const stats = fs.lstatSync(previous, { bigint: true, throwIfNoEntry: false });
+  const isUsable = stats !== undefined && isOurs(stats);
   // Two names of one file: a rename would do nothing, and we would come back here for ever.
-  if (!isOurs || stats.ino === fs.statSync(executable).ino) return isReplaced(fs, executable);
+  if (!isUsable || stats.ino === fs.statSync(executable, { bigint: true }).ino) {
+    return isReplaced(fs, executable);
+  }
   try {
     append(fs, pending, `${failure}\n`);
   } catch {
     // A full disk: the starts that stand there say it as well.
   }
   try {
-    fs.renameSync(previous, executable);
+    systemSwap(fs, executable).putBack(previous, executable);
   } catch (cause) {
     if (isReplaced(fs, executable)) return true;
     throw cause;
@@ -47,6 +52,8 @@ export function append(fs: FileSystem, path: string, line: string): void {
 
 /** Is there another program at the path than the one that runs? */
 export function isReplaced(fs: FileSystem, executable: string): boolean {
+  // Elsewhere it would be a name like any other, which anybody could make.
+  if (process.platform !== "linux") return false;
   try {
     const [there, own] = [fs.statSync(executable), fs.statSync(LINUX_OWN_IMAGE)];
     return there.dev !== own.dev || there.ino !== own.ino;

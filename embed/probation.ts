@@ -4,6 +4,7 @@
  * start that notices is the next one, or a thread of its own when the new version hangs. Costs one look for
  * a file as long as nothing is pending.
  */
+import { isOnlyOurs } from "../src/fs/ownership.ts";
 import type { Probation } from "../src/patcher/assets.ts";
 import { startFacts } from "../src/patcher/process-facts.ts";
 import { becomeNewVersion } from "../src/patcher/restart.ts";
@@ -28,7 +29,6 @@ import { watchdogPath } from "./watchdog-path.ts";
 const HEALTHY_MS = 10_000;
 /** `auto` and the API are bundled separately, and a start is counted once. */
 const SLOT = Symbol.for("rustpatcher.probation");
-const OTHERS_MAY_WRITE = 0o022;
 /** Not turning the event loop for so long is a hang; 0 is never. */
 const HANG_SECONDS_DEFAULT = 45;
 const BEAT_MS = 1_000;
@@ -110,8 +110,7 @@ export function ownProbation(): Probation | undefined {
 function readOwn(path: string): Pending | undefined {
   const fs = fileSystem();
   const stats = fs.lstatSync(path);
-  const isOurs = stats.isFile() && stats.uid === process.geteuid?.();
-  if (!isOurs || (stats.mode & OTHERS_MAY_WRITE) !== 0) return undefined;
+  if (!isOnlyOurs(stats)) return undefined;
   if (stats.size > PENDING_MAX_BYTES) return undefined;
   const pending = parsePending(fs.readFileSync(path, "latin1"));
   return pending?.region === regionDigest(readOwnRegion()) ? pending : undefined;
@@ -140,7 +139,8 @@ function goBack({ version }: Pending, failure: Failure): void {
 function watch(version: string): () => void {
   const { env } = startFacts;
   const hangSeconds = secondsOf(env["RUSTPATCHER_HANG_SECONDS"]);
-  if (hangSeconds === 0) return () => undefined;
+  // Windows does not say what a thread waits for: one that waits for a person would count as hanging.
+  if (hangSeconds === 0 || process.platform === "win32") return () => undefined;
   const beats = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   const timer = setInterval(() => Atomics.add(beats, 0, 1), BEAT_MS);
   timer.unref();

@@ -1,8 +1,7 @@
 /** Small files that nobody but us may have written: what is said in them decides something. */
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { FsError, isErrno } from "./error.ts";
-
-const OTHERS_MAY_WRITE = 0o022;
+import { isOnlyOurs, isOurs } from "./ownership.ts";
 
 /**
  * All of it; undefined when there is no such file. Follows no link.
@@ -20,8 +19,8 @@ export function readOwnFile(path: string, maxBytes: number): Uint8Array | undefi
   }
   try {
     const stats = fstatSync(fd);
-    if (!stats.isFile() || stats.uid !== process.geteuid?.()) throw refusal("it is not ours");
-    if ((stats.mode & OTHERS_MAY_WRITE) !== 0) throw refusal("others may write to it");
+    if (!isOurs(stats)) throw refusal("it is not ours");
+    if (!isOnlyOurs(stats)) throw refusal("others may write to it");
     if (stats.size > maxBytes) throw refusal("it is too long");
     const bytes = new Uint8Array(stats.size);
     let done = 0;

@@ -4,6 +4,7 @@
  * verified, and nothing of somebody else's may be written to under this name.
  */
 import { closeSync, constants, fchmodSync, fstatSync, openSync, rmSync } from "node:fs";
+import { isOnlyOurs } from "./ownership.ts";
 import { createBeside, type TemporaryFile } from "./temporary-file.ts";
 
 export interface PartialFile extends TemporaryFile {
@@ -13,7 +14,6 @@ export interface PartialFile extends TemporaryFile {
 
 const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
 const OWNER_ONLY = 0o600;
-const OTHERS_MAY_WRITE = 0o022;
 
 /**
  * Opens it for reading and writing, mode 0600, or creates it. What is there and is not a plain file of ours,
@@ -39,9 +39,8 @@ function openLeft(path: string): number | undefined {
   try {
     // O_NONBLOCK: a pipe put in its place must not make us wait.
     fd = openSync(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
-    const { uid, mode, nlink } = fstatSync(fd);
-    const isOurs = fstatSync(fd).isFile() && uid === process.geteuid?.() && nlink === 1;
-    if (isOurs && (mode & OTHERS_MAY_WRITE) === 0) {
+    const stats = fstatSync(fd);
+    if (isOnlyOurs(stats) && stats.nlink === 1) {
       // A killed attempt may have made it executable already: never before it is verified again.
       fchmodSync(fd, OWNER_ONLY);
       return fd;

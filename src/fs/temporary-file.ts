@@ -104,6 +104,11 @@ export function writeAll(fd: number, bytes: Uint8Array, offset: number): void {
   }
 }
 
+/** Windows writes out only what is open for writing: there it was done before that ended. */
+export function syncSealed(fd: number): void {
+  if (process.platform !== "win32") fsyncSync(fd);
+}
+
 /** Makes a rename in `directory` survive a power failure. */
 export function syncDirectory(directory: string): void {
   // Windows has no descriptor for a directory; NTFS journals the rename.

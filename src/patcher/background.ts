@@ -6,6 +6,7 @@
  *
  * A helper never comes here, so it cannot start another; it holds a lock, so there is one at a time.
  */
+import { isOurs } from "../fs/ownership.ts";
 import { pathBeside } from "../update/own-files.ts";
 import { CLAIMED_MS, isDue } from "../update/stamp.ts";
 import { startFacts } from "./process-facts.ts";
@@ -72,7 +73,7 @@ export class BackgroundMode {
 function claim(execPath: string, stamp: string, nowMs: number): boolean {
   const { closeSync, constants, futimesSync, openSync, statSync } =
     process.getBuiltinModule("node:fs");
-  if (statSync(execPath).uid !== process.geteuid?.()) return false;
+  if (!isOurs(statSync(execPath))) return false;
   const { O_WRONLY, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
   const fd = openSync(stamp, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
   try {

@@ -10,6 +10,7 @@ import type { Status } from "../update/status.ts";
 import { askOnce } from "./ask-once.ts";
 import { ownAssets } from "./assets.ts";
 import { BackgroundMode } from "./background.ts";
+import { closeSockets } from "./close-sockets.ts";
 import { Emitter } from "./emitter.ts";
 import { PatcherError } from "./error.ts";
 import { asksForBackground, inactiveReason } from "./own-region.ts";
@@ -176,6 +177,8 @@ export class Patcher extends Emitter<PatcherEvents> {
 
   async #restart(): Promise<void> {
     await this.#drained();
+    // This process stays, to wait for the new version, which needs what it listens on.
+    if (process.platform === "win32") await closeSockets();
     try {
       becomeNewVersion(startFacts);
     } catch (cause) {

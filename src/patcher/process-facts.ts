@@ -12,7 +12,13 @@ export interface ProcessFacts {
   readonly env: Readonly<Record<string, string>>;
   /** Undefined when the directory was gone already. */
   readonly cwd: string | undefined;
+  /** The version before this one, which waits for it and starts it again when asked; see restart-windows.ts. */
+  readonly supervisor: number | undefined;
 }
+
+/** Set by a version that waits, to its process id. Not for the app, and not for what the app starts. */
+export const SUPERVISOR_VARIABLE = "RUSTPATCHER_SUPERVISOR";
+const supervisor = takeSupervisor();
 
 export const startFacts: ProcessFacts = {
   execPath: process.execPath,
@@ -20,7 +26,15 @@ export const startFacts: ProcessFacts = {
   args: process.argv.slice(2),
   env: definedOf(process.env),
   cwd: workingDirectory(),
+  supervisor,
 };
+
+function takeSupervisor(): number | undefined {
+  const text = process.env[SUPERVISOR_VARIABLE];
+  if (text === undefined) return undefined;
+  Reflect.deleteProperty(process.env, SUPERVISOR_VARIABLE);
+  return text === String(process.ppid) ? process.ppid : undefined;
+}
 
 function definedOf(env: NodeJS.ProcessEnv): Record<string, string> {
   const entries = Object.entries(env);

@@ -1,11 +1,14 @@
 import type { ProcessFacts } from "./process-facts.ts";
+import { becomeBySpawning } from "./restart-windows.ts";
 
 /**
  * Step 8 (restart): this process becomes the executable at its own path. Same PID, arguments, environment
  * and working directory; nothing of ours stays open, since every descriptor of Bun's closes on exec.
  * Returns only by throwing the system's error: ENOENT, ENOEXEC, EACCES, …
  */
-export function becomeNewVersion({ execPath, argv0, args, env, cwd }: ProcessFacts): never {
+export function becomeNewVersion(facts: ProcessFacts): never {
+  if (process.platform === "win32") return becomeBySpawning(facts);
+  const { execPath, argv0, args, env, cwd } = facts;
   try {
     // Arguments may be paths relative to it.
     if (cwd !== undefined) process.chdir(cwd);

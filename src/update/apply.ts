@@ -2,8 +2,8 @@
  * Step 7 (apply): one function, one descriptor, in an order that leaves a complete old or a complete new
  * executable at the path whenever it is interrupted.
  */
-import { fsyncSync, linkSync, lstatSync, renameSync, rmSync } from "node:fs";
-import { syncDirectory } from "../fs/temporary-file.ts";
+import { lstatSync, rmSync } from "node:fs";
+import { syncDirectory, syncSealed } from "../fs/temporary-file.ts";
 import type { TargetName } from "../core/target-key.ts";
 import { checkRegion } from "../exe/check-region.ts";
 import { verifyExecutable, type VerifiedFull } from "../exe/verify-executable.ts";
@@ -37,7 +37,7 @@ export function applyUpdate(
     // After verification: until here nobody but us could open the file.
     keepProperties(update.fd, installation.path, installed);
     // Mode and the like; the content is on the disk since step 6.
-    fsyncSync(update.fd);
+    syncSealed(update.fd);
     keepRunning(installation);
     replace(installation, update);
   } catch (cause) {
@@ -59,10 +59,10 @@ function replace(installation: Installation, update: VerifiedUpdate): void {
   try {
     // The way back before the way there, on the disk as well.
     syncDirectory(installation.directory);
-    renameSync(update.path, installation.path);
+    installation.swap.replace(update.path, installation.path, installation.previousPath);
   } catch (cause) {
-    // The version on probation is not there.
-    tryTo(() => endProbation(installation));
+    // The version on probation is not there. Should nothing be there at all, its file says what to do.
+    if (installation.isCurrent()) tryTo(() => endProbation(installation));
     throw cause;
   }
 }
@@ -90,17 +90,17 @@ function changed({ path }: Installation): UpdateError {
 
 /**
  * Keeps the running version as the rollback copy: it is the one that is known to start. A second name and
- * not a rename, so that the executable's path always holds a whole file.
+ * not a rename, so that the executable's path always holds a whole file; on Windows see swap.ts.
  */
 function keepRunning(installation: Installation): void {
-  const { path, previousPath, running } = installation;
+  const { path, previousPath, running, swap } = installation;
   const previous = lstatSync(previousPath, { bigint: true, throwIfNoEntry: false });
   // The second update without a restart in between must not put an unproven version in its place.
   if (previous !== undefined && isSameFile(previous, running)) return;
-  rmSync(previousPath, { force: true });
-  linkSync(path, previousPath);
+  swap.keep(path, previousPath);
+  const kept = lstatSync(previousPath, { bigint: true, throwIfNoEntry: false });
   // The link shows what is at the path now: somebody may have replaced it a moment ago, and goes first.
-  if (!installation.isCurrentFile(lstatSync(previousPath, { bigint: true }))) {
+  if (kept !== undefined && !installation.isCurrentFile(kept)) {
     rmSync(previousPath, { force: true });
     throw changed(installation);
   }
@@ -206,7 +206,7 @@ function isSameName(a: TargetName, b: TargetName): boolean {
 }
 
 function putBack(installation: Installation): void {
-  renameSync(installation.previousPath, installation.path);
+  installation.swap.putBack(installation.previousPath, installation.path);
   settle(installation.directory);
   installation.setCurrent(lstatSync(installation.path, { bigint: true }));
   // Last: killed before this, the version that is back clears it away when it starts.

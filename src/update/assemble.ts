@@ -9,6 +9,7 @@ import {
   constants,
   fchmodSync,
   fstatSync,
+  fsyncSync,
   ftruncateSync,
   openSync,
   readdirSync,
@@ -27,6 +28,7 @@ import { REGION_BYTES } from "../exe/region.ts";
 import { FsError } from "../fs/error.ts";
 import { fileSource } from "../fs/file-source.ts";
 import { openPartial, type PartialFile } from "../fs/partial-file.ts";
+import { removeTemporary } from "../fs/remove-temporary.ts";
 import {
   createBeside,
   discard,
@@ -173,6 +175,7 @@ export class Assembly {
         );
       }
       fchmodSync(fd, OWNER_ONLY);
+      fsyncSync(this.#file.fd);
       closeSync(this.#file.fd);
       this.#file = { path, fd };
       return { ...update, fd };
@@ -291,6 +294,6 @@ export function hasLeftovers(installation: Installation): boolean {
 export function sweepLeftovers(installation: Installation): void {
   for (const path of leftovers(installation)) {
     // The directory of a rehearsal is one of them.
-    rmSync(path, { recursive: true, force: true });
+    removeTemporary(path);
   }
 }

@@ -3,6 +3,7 @@
  * may be replaced while the program runs, so the running image is read through a descriptor opened at
  * start, and the path is only ever compared with what we know to be there.
  */
+import * as fs from "node:fs";
 import {
   closeSync,
   constants,
@@ -21,10 +22,15 @@ import { basename, dirname, join } from "node:path";
 import type { ByteSource } from "../core/source.ts";
 import { fileSource } from "../fs/file-source.ts";
 import { isErrno } from "../fs/error.ts";
+import { renameOver } from "../fs/rename-over.ts";
+import type { Swap } from "../fs/swap.ts";
 import { createBeside, discard, temporaryPath } from "../fs/temporary-file.ts";
 import { UpdateError } from "./error.ts";
 import { hasCapabilities, keepProperties } from "./keep-properties.ts";
+import type { Lock } from "./lock.ts";
 import { pathBeside } from "./own-files.ts";
+import { systemSwap } from "./system-swap.ts";
+import { checkSafeOnWindows } from "./windows-safety.ts";
 
 /** What tells two files apart, whatever they are called. */
 export interface FileIdentity {
@@ -50,6 +56,8 @@ export class Installation {
   readonly running: FileIdentity;
   /** The running image. */
   readonly source: ByteSource;
+  /** How the file at the path is replaced. */
+  readonly swap: Swap;
   readonly #fd: number;
   #current: FileIdentity;
 
@@ -57,6 +65,7 @@ export class Installation {
     this.path = path;
     this.directory = dirname(path);
     this.source = fileSource(fd);
+    this.swap = systemSwap(fs, path);
     this.running = fstatSync(fd, { bigint: true });
     this.#current = this.running;
     this.#fd = fd;
@@ -119,6 +128,12 @@ export class Installation {
     this.#current = { dev: identity.dev, ino: identity.ino };
   }
 
+  /** An installation was killed at the one moment at which Windows has nothing at the path: it is undone. */
+  recover(_held: Lock): void {
+    // Nothing was being installed: then somebody has removed the program, and it is to stay away.
+    if (existsSync(this.pendingPath)) this.swap.recover(this.previousPath, this.path);
+  }
+
   get statePath(): string {
     return pathBeside(this.path, "state");
   }
@@ -159,6 +174,7 @@ export class Installation {
    *   DIRECTORY_READ_ONLY
    */
   checkSafe(): BigIntStats {
+    if (process.platform === "win32") return checkSafeOnWindows(this.path, this.directory);
     const user = process.geteuid?.();
     if (user === undefined) {
       throw new UpdateError(
@@ -207,11 +223,9 @@ export class Installation {
    * @throws {UpdateError} EXECUTABLE_UNSAFE, DIRECTORY_READ_ONLY, IO_FAILED
    */
   probe(installed: BigIntStats): void {
-    const link = temporaryPath(this.temporaryBase);
     try {
-      linkSync(this.path, link);
-      // Another copy that holds the lock may have swept it by now.
-      rmSync(link, { force: true });
+      if (process.platform === "win32") this.#probeRename();
+      else this.#probeLink();
       const file = createBeside(this.temporaryBase);
       try {
         keepProperties(file.fd, this.path, installed);
@@ -225,6 +239,27 @@ export class Installation {
         blame: "local",
         cause,
       });
+    }
+  }
+
+  #probeLink(): void {
+    const link = temporaryPath(this.temporaryBase);
+    linkSync(this.path, link);
+    // Another copy that holds the lock may have swept it by now.
+    rmSync(link, { force: true });
+  }
+
+  /** What files are told apart by must not depend on their names, as it does on FAT. */
+  #probeRename(): void {
+    const file = createBeside(this.temporaryBase);
+    const renamed = temporaryPath(this.temporaryBase);
+    try {
+      const before = lstatSync(file.path, { bigint: true });
+      renameOver(file.path, renamed);
+      if (isSameFile(lstatSync(renamed, { bigint: true }), before)) return;
+      throw this.#readOnly(undefined);
+    } finally {
+      discard({ path: renamed, fd: file.fd });
     }
   }
 

@@ -17,11 +17,28 @@ export type OwnFile =
   /** How the last look went: last-look.ts. */
   | "status"
   /** Held by the background mode's process. */
-  | "helper";
+  | "helper"
+  /** On Windows, asks whoever waits for this process to start it again: restart-windows.ts. */
+  | "restart";
+
+const RANDOM_BYTES = 8;
 
 /** `executable` is absolute. */
 export function pathBeside(executable: string, what: OwnFile): string {
+  return beside(executable, `rustpatcher-${what}`);
+}
+
+/**
+ * For what nobody needs and cannot be removed yet: called like a temporary file of an update, so that the next
+ * sweep clears it away.
+ */
+export function leftoverPath(executable: string): string {
+  const random = crypto.getRandomValues(new Uint8Array(RANDOM_BYTES)).toHex();
+  return beside(executable, `update.${random}.rustpatcher-tmp`);
+}
+
+function beside(executable: string, suffix: string): string {
   // By hand: this runs at every start of the app, which node:path would make slower.
   const at = Math.max(executable.lastIndexOf("/"), executable.lastIndexOf("\\")) + 1;
-  return `${executable.slice(0, at)}.${executable.slice(at)}.rustpatcher-${what}`;
+  return `${executable.slice(0, at)}.${executable.slice(at)}.${suffix}`;
 }

@@ -6,11 +6,12 @@ import {
   fsyncSync,
   openSync,
   readFileSync,
-  renameSync,
   rmSync,
 } from "node:fs";
 import type { VerifiedFull } from "../exe/verify-executable.ts";
 import { isErrno } from "../fs/error.ts";
+import { isOnlyOurs } from "../fs/ownership.ts";
+import { renameOver } from "../fs/rename-over.ts";
 import { createBeside, discard, writeAll } from "../fs/temporary-file.ts";
 import type { Installation } from "./installation.ts";
 import type { Lock } from "./lock.ts";
@@ -25,8 +26,6 @@ import {
   type Pending,
 } from "./pending.ts";
 
-const OTHERS_MAY_WRITE = 0o022;
-
 /**
  * Step 7, before the rename: the version that is about to be installed has to prove itself. Replaced by a
  * rename like the executable; the caller syncs the directory.
@@ -39,7 +38,7 @@ export function beginProbation(installation: Installation, executable: VerifiedF
   try {
     writeAll(temporary.fd, new TextEncoder().encode(text), 0);
     fsyncSync(temporary.fd);
-    renameSync(temporary.path, installation.pendingPath);
+    renameOver(temporary.path, installation.pendingPath);
   } finally {
     discard(temporary);
   }
@@ -95,8 +94,7 @@ export function readPending(path: string): Pending | undefined {
   }
   try {
     const stats = fstatSync(fd);
-    const isOurs = stats.isFile() && stats.uid === process.geteuid?.();
-    if (!isOurs || (stats.mode & OTHERS_MAY_WRITE) !== 0) return undefined;
+    if (!isOnlyOurs(stats)) return undefined;
     return stats.size > PENDING_MAX_BYTES ? undefined : parsePending(readFileSync(fd, "latin1"));
   } finally {
     closeSync(fd);

@@ -4,9 +4,10 @@
  * system its libraries, and that it still has a runtime that can update it.
  */
 import { randomBytes } from "node:crypto";
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import type { Clock } from "../core/clock.ts";
 import { isErrno } from "../fs/error.ts";
+import { removeTemporary } from "../fs/remove-temporary.ts";
 import { temporaryPath } from "../fs/temporary-file.ts";
 import { UpdateError } from "./error.ts";
 import type { Installation } from "./installation.ts";
@@ -26,7 +27,11 @@ const TIMEOUT_MS = 30_000;
 const NONCE_BYTES = 16;
 /** The system's answers to a file that it does not know how to run. */
 const NOT_RUNNABLE = ["ENOEXEC", "ENOENT", "ELIBBAD", "EBADARCH", "EINVAL", "UNKNOWN"];
-/** Another thread may be between fork and exec, with a copy of the descriptor that wrote the file. */
+/**
+ * Another thread may be between fork and exec, with a copy of the descriptor that wrote the file; on Windows a
+ * scanner looks at it.
+ */
+const BUSY = ["ETXTBSY", ...(process.platform === "win32" ? ["EBUSY", "EPERM", "EACCES"] : [])];
 const BUSY_TRIES_MAX = 20;
 const BUSY_WAIT_MS = 50;
 
@@ -57,7 +62,7 @@ export const rehearse: Rehearse = async (installation, update, clock) => {
       child.kill("SIGKILL");
     }
   } finally {
-    rmSync(directory, { recursive: true, force: true });
+    removeTemporary(directory);
   }
 };
 
@@ -79,7 +84,7 @@ async function start(path: string, cwd: string, nonce: string, clock: Clock): Pr
         stdio: ["ignore", "pipe", "ignore"],
       });
     } catch (cause) {
-      if (isErrno(cause, "ETXTBSY") && tries < BUSY_TRIES_MAX) {
+      if (BUSY.some((code) => isErrno(cause, code)) && tries < BUSY_TRIES_MAX) {
         await new Promise<void>((resolve) => void clock.after(BUSY_WAIT_MS, resolve));
         continue;
       }

@@ -10,7 +10,7 @@
  * with and goes through step 2 like any other. A state file can therefore raise the floor to a release
  * that the owner has made, and nothing else.
  */
-import { fsyncSync, renameSync } from "node:fs";
+import { fsyncSync } from "node:fs";
 import { dirname } from "node:path";
 import { asContentRoot, asSignature, type ContentRoot, type PublicKey } from "../core/brand.ts";
 import { fromHex } from "../core/bytes.ts";
@@ -20,6 +20,7 @@ import { RECORD_MAX_BYTES, REFUSED_ROOTS_MAX, STATE_FILE_MAX_BYTES } from "../co
 import { verifyRecord, type VerifiedRecord } from "../core/release-record.ts";
 import { FsError } from "../fs/error.ts";
 import { readOwnFile } from "../fs/own-file.ts";
+import { renameOver } from "../fs/rename-over.ts";
 import { createBeside, discard, syncDirectory, writeAll } from "../fs/temporary-file.ts";
 import { UpdateError } from "./error.ts";
 import type { TrustedState } from "./trusted-state.ts";
@@ -85,7 +86,7 @@ export function writeStateFile(path: string, state: TrustedState): void {
   try {
     writeAll(temporary.fd, bytes, 0);
     fsyncSync(temporary.fd);
-    renameSync(temporary.path, path);
+    renameOver(temporary.path, path);
     syncDirectory(dirname(path));
   } finally {
     discard(temporary);

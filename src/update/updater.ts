@@ -228,7 +228,8 @@ export class Updater {
     try {
       await this.#enqueue(() => this.#cycle(isDiscovering));
     } catch (cause) {
-      this.#reporter.report(cause);
+      // A look that came due while the last update was being installed.
+      if (!this.#isOver) this.#reporter.report(cause);
     }
     const { intervalMs, random, journal, clock } = this.#options;
     const delayMs = jittered(intervalMs, random());
@@ -339,6 +340,7 @@ export class Updater {
   async #install(candidate: Candidate): Promise<void> {
     const { installation, state, emit, clock, own } = this.#options;
     const release = infoOf(candidate);
+    this.#recover();
     installation.probe(installation.checkSafe());
     this.#tellOfOtherNames();
     const lock = tryLock(installation.lockPath);
@@ -404,6 +406,18 @@ export class Updater {
     return true;
   }
 
+  #recover(): void {
+    const { installation } = this.#options;
+    if (!installation.swap.leavesFiles) return;
+    const lock = tryLock(installation.lockPath);
+    if (lock === undefined) return;
+    try {
+      installation.recover(lock);
+    } finally {
+      lock.release();
+    }
+  }
+
   /** What an earlier run has left: a probation that came to its end, files of an attempt that was killed. */
   #settle(): void {
     const { installation } = this.#options;
@@ -413,6 +427,7 @@ export class Updater {
       const lock = tryLock(installation.lockPath);
       if (lock === undefined) return;
       try {
+        installation.recover(lock);
         this.#settleHeld(lock);
         sweepLeftovers(installation);
       } finally {
