@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { aliasPlugin } from "../embed/alias/plugin.ts";
 
 const ROOT = join(import.meta.dir, "..");
-const FORBIDDEN = ["src/release/", "src/cli/", ".node"];
+const FORBIDDEN = ["src/release/", "src/cli/", "src/watch/", "src/doctor/", ".node"];
 
 async function inputsOf(entry: string): Promise<string[]> {
   const result = await Bun.build({

@@ -22,15 +22,17 @@ const INTRODUCTION = `# Command line
 export async function cliDocs(): Promise<string> {
   const sections = Object.entries(await commandTable()).map(([name, { description, args }]) => {
     const rows = Object.entries(args).map(
-      ([argument, { type, valueHint, description: text = "" }]) => {
-        if (type === "positional") return { left: `<${argument}>`, text };
+      ([argument, { type, required, valueHint, description: text = "" }]) => {
+        if (type === "positional") {
+          return { left: required === false ? `[${argument}]` : `<${argument}>`, text };
+        }
         const value = type === "boolean" ? "" : ` <${valueHint ?? argument}>`;
         return { left: `--${argument}${value}`, text };
       },
     );
     const width = Math.max(0, ...rows.map(({ left }) => left.length)) + 2;
     const lines = rows.map(({ left, text }) => `${left.padEnd(width)}${text}`);
-    const positionals = rows.flatMap(({ left }) => (left.startsWith("<") ? [` ${left}`] : []));
+    const positionals = rows.flatMap(({ left }) => (/^[<[]/.test(left) ? [` ${left}`] : []));
     return [
       `## ${name}`,
       `${description}.`,

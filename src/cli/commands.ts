@@ -16,6 +16,8 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   publish: async () => (await import("./publish.ts")).publish,
   withdraw: async () => (await import("./withdraw.ts")).withdraw,
   fetch: async () => (await import("./fetch.ts")).fetchNewest,
+  watch: async () => (await import("./watch.ts")).watch,
+  doctor: async () => (await import("./doctor.ts")).doctor,
   dht: async () => (await import("./dht.ts")).dht,
   key: async () => (await import("./key.ts")).key,
   complete: async () => (await import("./complete.ts")).complete,

@@ -16,6 +16,11 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     "rustpatcher withdraw 1.2.0 --to ./releases/1.1.0/release.json",
   ],
   fetch: ["rustpatcher fetch <public key> --app my-app"],
+  watch: [
+    "rustpatcher watch <public key> --app my-app",
+    "rustpatcher watch <public key> --app my-app --web --port 8787",
+  ],
+  doctor: ["rustpatcher doctor", "rustpatcher doctor ./my-app --bootstrap 127.0.0.1:49737"],
   dht: ["rustpatcher dht --host 127.0.0.1 --port 49737"],
   key: ["rustpatcher key show ./owner_key", "rustpatcher key encrypt ./owner_key"],
   complete: ["rustpatcher complete bash >> ~/.bashrc"],

@@ -33,5 +33,10 @@ function unknownCommand(name: string | undefined): CliError {
   return usage(`${problem}: use one of ${names.join(", ")}, or --help`);
 }
 
+// Whoever reads us has read enough: `… | head` is no error.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit();
+});
+
 const rawArgs = process.argv.slice(2);
 process.exitCode = await exitCodeOf(rawArgs.includes("--json"), () => main(rawArgs));

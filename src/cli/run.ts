@@ -12,11 +12,19 @@ import { suggestion } from "./suggest.ts";
 const REFUSED = 1;
 const WRONG_USAGE = 2;
 
+/** One process runs one command, so there is one answer to this. */
+let refused = false;
+
+/** The command has said itself what is wrong: exit 1 without another sentence. */
+export function markRefused(): void {
+  refused = true;
+}
+
 /** Runs `action`; whatever it throws becomes one sentence and an exit code. */
 export async function exitCodeOf(isJson: boolean, action: () => Promise<void>): Promise<number> {
   try {
     await action();
-    return 0;
+    return refused ? REFUSED : 0;
   } catch (error) {
     if (!(error instanceof RustpatcherError)) {
       complain(`this is a bug: ${error instanceof Error ? (error.stack ?? error.message) : "?"}`);
@@ -66,9 +74,11 @@ function checkArguments(command: Command, rawArgs: readonly string[]): void {
   const wanted = Object.entries(argumentsOf(command)).filter(
     ([, { type }]) => type === "positional",
   );
+  const isRequired = ([, { required }]: (typeof wanted)[number]): boolean => required !== false;
   const given = positionalsOf(command, rawArgs);
   const missing = wanted[given.length];
-  if (missing !== undefined) throw usage(`<${missing[0]}> is missing, see --help`);
+  if (missing !== undefined && isRequired(missing))
+    throw usage(`<${missing[0]}> is missing, see --help`);
   const extra = given[wanted.length];
   if (extra !== undefined) throw usage(`"${extra}" is one argument too many, see --help`);
 }

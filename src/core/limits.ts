@@ -84,6 +84,8 @@ export const REQUESTS_IN_FLIGHT_MAX: number = 16;
 export const PEERS_MAX: number = 50;
 /** Keys of copies that a publisher counts. */
 export const COPIES_MAX: number = 100_000;
+/** Copies that a watcher of a rollout follows: keys cost nothing, so there may be more that are none. */
+export const WATCHED_COPIES_MAX: number = 2_000;
 /** Keys of liars that are remembered. */
 export const BANS_MAX: number = 1024;
 /** One look for the newest record, above the deadlines of its parts. */

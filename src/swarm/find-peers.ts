@@ -11,7 +11,7 @@ export async function findPeers(
   dht: Pick<HyperDHT, "lookup">,
   scope: SwarmScope,
   minute: number,
-  peers: Peers,
+  peers: Pick<Peers, "add">,
   signal: AbortSignal,
 ): Promise<void> {
   const lookups = topicsToScan(scope, minute).map(async (topic) => {

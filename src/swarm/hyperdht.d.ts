@@ -211,6 +211,8 @@ declare module "@hyperswarm/dht" {
     readonly host: string | null;
     readonly port: number;
     readonly firewalled: boolean;
+    /** Every destination sees another port of ours. */
+    readonly randomized: boolean;
     readonly ephemeral: boolean;
     readonly bootstrapped: boolean;
     readonly destroyed: boolean;

@@ -17,9 +17,9 @@ import { SwarmError } from "./error.ts";
 import { findPeers } from "./find-peers.ts";
 import { fetchRelease } from "./getter.ts";
 import { Holdings, type Holding } from "./holdings.ts";
+import { joinNetwork } from "./join.ts";
 import type { Manifest } from "./manifest.ts";
 import { NewestRecord } from "./newest-record.ts";
-import { createNode } from "./node.ts";
 import { Peers, type Peer } from "./peers.ts";
 import { Provider } from "./provider.ts";
 import type { RemoteProvider } from "./remote-provider.ts";
@@ -125,11 +125,7 @@ export class Swarm {
    * alive; the caller must `destroy` it.
    */
   static async start(options: SwarmOptions): Promise<Swarm> {
-    const { bootstrap } = options;
-    // What bootstraps from this machine alone is a test or a demo: it must not open a port to others.
-    const local = isLoopbackOnly(bootstrap) ? { host: "127.0.0.1", firewalled: false } : {};
-    const dht = await createNode({ bootstrap, ...local });
-    const swarm = new Swarm(options, dht);
+    const swarm = new Swarm(options, await joinNetwork(options.bootstrap));
     for (const repeater of swarm.#repeaters) repeater.start();
     return swarm;
   }
