@@ -50,6 +50,7 @@ const checks: readonly (readonly [string, Check])[] = [
   ["lint rules bite", lintBites],
   ["types (bun check)", passes(`${BIN}/bun`, "check")],
   ["types (tsc)", passes(`${BIN}/tsc`, "--noEmit")],
+  ["types of the page (tsc)", passes(`${BIN}/tsc`, "-p", "src/watch/page/tsconfig.json")],
   ["import direction", checkImports],
   ["docs/CLI.md", passes(`${BIN}/bun`, ".ci/cli-docs.ts", "--check")],
   ["release and cli never travel into an app", auditBundle],

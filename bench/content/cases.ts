@@ -10,7 +10,7 @@ const REPOSITORY = join(import.meta.dir, "../..");
 /** Together more than a megabyte of minified code. */
 const LIBRARIES = [
   "fast-check",
-  "libsodium-wrappers-sumo",
+  "libsodium-sumo",
   "citty",
   "@noble/curves/nist.js",
   "@noble/curves/bls12-381.js",

@@ -31,8 +31,9 @@ export function checkExecutable(path: string, nowS: number): ExecutableFindings 
       findings.push(fail("region", error.message, "Build it with `rustpatcher build --sign`"));
     }
     const machine = tryDetectMachine(source);
-    const target = machine === undefined ? "an unknown system" : targetOf(machine);
-    findings.push(codeSignatureFinding(target, tryCodeSignature(source)));
+    if (machine !== undefined) {
+      findings.push(codeSignatureFinding(targetOf(machine), tryCodeSignature(source)));
+    }
     const loads = Object.entries(readAutoload(tryNormalForm(source)) ?? {}).flatMap(
       ([name, isOn]) => (isOn ? [name] : []),
     );

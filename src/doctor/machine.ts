@@ -1,9 +1,9 @@
 /** This machine: Bun, the place where the executable is installed, room on the disk. */
 import { statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { OLDER_VERSIONS_MAX_BYTES } from "../core/limits.ts";
+import { checkDiskSpace } from "../update/disk-space.ts";
 import { Installation } from "../update/installation.ts";
-import { attempt, fail, ok, warn, type Finding } from "./finding.ts";
+import { attempt, fail, ok, type Finding } from "./finding.ts";
 
 /** package.json, "engines". */
 const BUN_OLDEST = "1.4.5";
@@ -22,8 +22,7 @@ export function checkPlace(path: string): Finding {
   return attempt("place", advice, () => {
     const installation = Installation.open(path);
     try {
-      installation.checkSafe();
-      installation.probe();
+      installation.probe(installation.checkSafe());
       return ok("place", `${installation.directory} can be updated by this user only`);
     } finally {
       installation.close();
@@ -31,16 +30,12 @@ export function checkPlace(path: string): Finding {
   });
 }
 
-/** The new version, beside the old one, which becomes the rollback copy; and the older ones. */
+/** Room for the new version beside the old one, which becomes the rollback copy. The updater's own check. */
 export function checkDisk(path: string): Finding {
-  const { bavail, bsize } = statfsSync(dirname(path));
-  const freeBytes = bavail * bsize;
-  const neededBytes = statSync(path).size + OLDER_VERSIONS_MAX_BYTES;
-  const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;
-  const text = `${megabytes(freeBytes)} free, an update needs up to ${megabytes(neededBytes)}`;
-  if (freeBytes < neededBytes) return fail("disk", text, "Make room on the disk of the executable");
-  if (freeBytes < 3 * neededBytes) {
-    return warn("disk", text, "Make room on the disk of the executable before it is full");
-  }
-  return ok("disk", text);
+  return attempt("disk", "Make room on the disk of the executable", () => {
+    const directory = dirname(path);
+    checkDiskSpace(directory, statSync(path).size);
+    const { bavail, bsize } = statfsSync(directory);
+    return ok("disk", `${Math.round((bavail * bsize) / 1e6)} MB free: enough for an update`);
+  });
 }

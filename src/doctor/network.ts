@@ -22,8 +22,13 @@ const PING_TIMEOUT_MS = 5_000;
 const JOIN_TIMEOUT_MS = 15_000;
 const LOOKUP_TIMEOUT_MS = 10_000;
 const PEERS_ASKED_MAX = 8;
+/** Each lookup covers two minutes. */
+const ELSEWHERE = Array.from(
+  { length: 30 },
+  (_, index) => (index < 15 ? 2 : -2) * (1 + (index % 15)),
+);
 /** No copy accepts it, so that it answers with its own minute. */
-const WRONG_MINUTES = 30;
+const WRONG_MINUTES = 1_000;
 const MINUTES_WELL = 1;
 /** From here on a release may seem to come from the future; RECORD_FUTURE_MAX_S. */
 const MINUTES_BAD = 10;
@@ -116,12 +121,33 @@ export function natFinding(
     : ok(name, "reachable from outside");
 }
 
-/** Asks copies of the app for their minute: by a hello at a time that is nobody's. */
+/**
+ * Asks copies of the app for their minute: by a hello at a time that is nobody's. Where they meet follows the
+ * clock, so that one which is off finds nobody; then it is looked for them at other times.
+ */
 async function checkClock(dht: HyperDHT, scope: SwarmScope): Promise<Finding> {
-  const name = "clock";
   const minute = unixMinute(systemClock.nowMs());
+  for (const round of [[0], ELSEWHERE]) {
+    const minutes = await askAt(
+      dht,
+      scope,
+      round.map((offset) => minute + offset),
+    );
+    const median = minutes[Math.floor(minutes.length / 2)];
+    if (median !== undefined) return clockFinding(minute - median, minutes.length);
+  }
+  return ok("clock", "no copy is there to compare clocks with");
+}
+
+/** What those say who meet at `slots`, sorted. */
+async function askAt(
+  dht: HyperDHT,
+  scope: SwarmScope,
+  slots: readonly number[],
+): Promise<number[]> {
   const peers = new Peers(systemClock, dht.defaultKeyPair.publicKey);
-  await findPeers(dht, scope, minute, peers, AbortSignal.timeout(LOOKUP_TIMEOUT_MS));
+  const signal = AbortSignal.timeout(LOOKUP_TIMEOUT_MS);
+  await Promise.all(slots.map((slot) => findPeers(dht, scope, slot, peers, signal)));
   const asked = new Set<string>();
   const answers: Promise<number | undefined>[] = [];
   while (answers.length < PEERS_ASKED_MAX) {
@@ -130,12 +156,8 @@ async function checkClock(dht: HyperDHT, scope: SwarmScope): Promise<Finding> {
     asked.add(peer.id);
     answers.push(inTime(minuteOf(dht, scope, peer), CONNECT_TIMEOUT_MS));
   }
-  const minutes = (await Promise.all(answers))
-    .filter((answer) => answer !== undefined)
-    .sort((a, b) => a - b);
-  const median = minutes[Math.floor(minutes.length / 2)];
-  if (median === undefined) return ok(name, "no copy is there to compare clocks with");
-  return clockFinding(minute - median, minutes.length);
+  const minutes = await Promise.all(answers);
+  return minutes.filter((answer) => answer !== undefined).sort((a, b) => a - b);
 }
 
 /** @internal */

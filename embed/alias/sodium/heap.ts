@@ -1,12 +1,12 @@
 /**
  * libsodium's WebAssembly module and one persistent scratch area on its heap. The wrappers of
- * libsodium.js allocate and free every argument on every call; secretstream push and pull are the hot path
- * of every transfer, so here a call is: reserve, copy in, compute, copy out.
+ * libsodium.js allocate and free every argument on every call, and have 120 KB; secretstream push and pull are
+ * the hot path of every transfer, so here a call is: reserve, copy in, compute, copy out.
  *
  * All functions of the shim are synchronous and use the scratch area from `begin` to their return, so it
  * is never used by two calls at once.
  */
-import sodium, { ready as wrappersReady } from "libsodium-wrappers-sumo";
+import createLibsodium from "libsodium-sumo";
 import { AliasError } from "../error.ts";
 
 /** A byte address on the WebAssembly heap; 0 is null. */
@@ -18,6 +18,7 @@ type Call = (...args: number[]) => number;
 interface Libsodium {
   /** Replaced by the module whenever the heap grows: read it again after every allocation. */
   readonly HEAPU8: Uint8Array;
+  readonly _sodium_init: () => number;
   readonly _malloc: Call;
   readonly _free: Call;
   readonly _crypto_aead_chacha20poly1305_ietf_decrypt: Call;
@@ -62,9 +63,17 @@ let cursor: Pointer = 0;
 export const ready: Promise<void> = load();
 
 async function load(): Promise<void> {
-  await wrappersReady;
-  module = Reflect.get(sodium, "libsodium") as Libsodium;
-  reserveScratch(module, INITIAL_SCRATCH_BYTES);
+  // As its wrappers do it (libsodium-wrappers 0.8.4).
+  const loaded = await createLibsodium({ getRandomValue });
+  if (loaded._sodium_init() < 0) throw new AliasError("NOT_READY", "libsodium does not start");
+  reserveScratch(loaded, INITIAL_SCRATCH_BYTES);
+  module = loaded;
+}
+
+/** 32 bits of the system's. */
+function getRandomValue(): number {
+  const [value = 0] = crypto.getRandomValues(new Uint32Array(1));
+  return value;
 }
 
 function reserveScratch(libsodium: Libsodium, bytes: number): void {
