@@ -33,9 +33,9 @@ function unknownCommand(name: string | undefined): CliError {
   return usage(`${problem}: use one of ${names.join(", ")}, or --help`);
 }
 
-// Whoever reads us has read enough: `… | head` is no error.
+// Whoever reads us has read enough: `… | head` is no error, and what serves goes on serving.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit();
+  if (error.code !== "EPIPE") throw error;
 });
 
 const rawArgs = process.argv.slice(2);

@@ -58,7 +58,8 @@ export const watch: Command = command({
       throw cause;
     });
     try {
-      await untilStopped(async (signal) => {
+      await untilStopped(async (stopped) => {
+        const signal = page === undefined ? AbortSignal.any([stopped, unread()]) : stopped;
         while (!signal.aborted) {
           model.apply({ type: "tick" }, clock.nowMs());
           view.show(rollout());
@@ -72,6 +73,13 @@ export const watch: Command = command({
     }
   },
 });
+
+/** Nobody reads our lines any more: then there is nothing left to do. */
+function unread(): AbortSignal {
+  const controller = new AbortController();
+  process.stdout.once("error", () => controller.abort());
+  return controller.signal;
+}
 
 function viewOf(isJson: boolean, hasPage: boolean, name: Parameters<typeof screen>[0]): View {
   if (isJson) return jsonLines(name);

@@ -10,7 +10,9 @@ const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
 const DOCUMENTS = [
   "README.md",
   "CHANGELOG.md",
-  ...readdirSync(join(ROOT, "docs")).map((name) => `docs/${name}`),
+  ...readdirSync(join(ROOT, "docs"))
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => `docs/${name}`),
 ];
 
 test.each(DOCUMENTS)("%s links to files that exist", (document) => {
