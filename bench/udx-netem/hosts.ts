@@ -29,6 +29,13 @@ export function whyNot(): string | undefined {
   return exitCode === 0 ? undefined : "needs network namespaces and /dev/net/tun";
 }
 
+/** Whether the kernel has `tc netem`, tried out in a namespace of its own. */
+export function hasNetem(): boolean {
+  if (Bun.which("tc") === null) return false;
+  const add = "tc qdisc add dev lo root netem delay 1ms";
+  return Bun.spawnSync(["unshare", "--net", "sh", "-c", add]).exitCode === 0;
+}
+
 export class Hosts {
   private readonly namespaces: readonly Bun.Subprocess[];
   private readonly link: PeerProcess;

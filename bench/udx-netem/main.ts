@@ -7,7 +7,7 @@
  * Needs Linux and root; else it says so and does nothing.
  */
 import type { Implementation, PeerProcess } from "../peer-process.ts";
-import { HOST_A, HOST_B, Hosts, whyNot } from "./hosts.ts";
+import { HOST_A, HOST_B, hasNetem, Hosts, whyNot } from "./hosts.ts";
 import type { DirectionReport, LinkSettings } from "./link.ts";
 
 const reason = whyNot();
@@ -123,6 +123,10 @@ function jain(values: readonly number[]): number {
   return sum ** 2 / (values.length * values.reduce((a, b) => a + b ** 2, 0));
 }
 
+const kernel = hasNetem() ? "not used, so that every run is alike" : "not in this kernel";
+console.log(
+  `the link is our own, of two TUN devices and a process between them; tc netem: ${kernel}`,
+);
 console.log(`${seconds} s each, from the first packet on; native, ours`);
 for (const [name, settings] of CONDITIONS) {
   if (!name.includes(wanted)) continue;
