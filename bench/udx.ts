@@ -4,10 +4,8 @@
  *
  *   bun bench/udx.ts [megabytes = 200] [rounds = 3] [idle connections = 1000]
  */
+import "./hyperdht/main.ts";
 
-// One after the other: what is imported together runs together.
-await import("./hyperdht/main.ts");
+// Afterwards: what is imported together runs together.
 console.log();
 await import("./udx/raw.ts");
-
-export {};

@@ -35,6 +35,13 @@ export const REORDER_LIMIT = 32_768;
  * stops. Three, for a repair that is lost as well.
  */
 export const REORDER_BYTES_MAX: number = 3 * RECV_WINDOW_MAX;
+/**
+ * What the packets ahead of the next expected one of all streams of an instance may cost together, bytes: two streams
+ * at their limit. Forty peers that leave a gap each would else hold half a gigabyte.
+ */
+export const REORDER_TOTAL_BYTES_MAX: number = 2 * REORDER_BYTES_MAX;
+/** What each stream may hold even then, bytes: the flood of some must not cost the others their repairs. */
+export const REORDER_GUARANTEED_BYTES: number = 256 * 1024;
 /** Cost charged for a buffered packet besides its payload, bytes; stops floods of empty packets. */
 export const REORDER_ENTRY_COST = 64;
 
@@ -107,6 +114,16 @@ export const RECV_BUFFER_SIZES: readonly number[] = [
 ];
 /** Default hop limit of outgoing datagrams. libudx UDX_DEFAULT_TTL. */
 export const DEFAULT_TTL = 64;
+
+/**
+ * Packets of all streams of an instance that are sent and not acknowledged in order, and how many each stream may have
+ * whatever the others do. A peer that acknowledges everything but one packet makes its sender keep the rest.
+ */
+export const PACKETS_IN_USE_MAX = 24_576;
+export const PACKETS_GUARANTEED = 64;
+
+/** Datagrams that wait for a kernel that takes none; further ones are lost, as they would be on a full link. */
+export const OUTBOX_MAX = 8192;
 
 /** Packet records kept for reuse; each holds one datagram's memory. */
 export const PACKET_POOL_MAX = 2048;

@@ -19,6 +19,7 @@ import {
 import type { Packet, PacketPool } from "./packet.ts";
 import { PendingAck } from "./pending-ack.ts";
 import { Receiver } from "./receiver.ts";
+import type { ReorderBudget } from "./recv-buffer.ts";
 import { Sender, type SenderPort } from "./sender.ts";
 import { seqDiff } from "./seq.ts";
 import { type Remote, Transmitter } from "./transmitter.ts";
@@ -42,6 +43,12 @@ export interface EndpointEvents {
   onClosed(error: UdxError | null, isClean: boolean): void;
 }
 
+/** What the streams of an instance share, and are limited by together. */
+export interface Shared {
+  readonly pool: PacketPool;
+  readonly reorder: ReorderBudget;
+}
+
 /** One record serves all endpoints: decoding and use happen within one call. */
 const header = new Header();
 const NO_BLOCKS = new Uint8Array(0);
@@ -53,7 +60,7 @@ export class Endpoint implements SenderPort, TurnTask, Timed {
   packetsReceived = 0;
 
   readonly sender: Sender;
-  readonly receiver: Receiver = new Receiver(0);
+  readonly receiver: Receiver;
   readonly transmitter: Transmitter;
 
   private readonly events: EndpointEvents;
@@ -71,12 +78,13 @@ export class Endpoint implements SenderPort, TurnTask, Timed {
     events: EndpointEvents,
     turn: Turn,
     clock: Clock,
-    pool: PacketPool,
+    { pool, reorder }: Shared,
     initialSeq: number,
   ) {
     this.events = events;
     this.turn = turn;
     this.clock = clock;
+    this.receiver = new Receiver(0, reorder);
     this.sender = new Sender(this, pool, new Bbr(), initialSeq);
     this.transmitter = new Transmitter(this.receiver, this.sender.queue);
   }

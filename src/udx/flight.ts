@@ -214,5 +214,6 @@ export class Flight {
   /** Back to the pool, unless a blocked socket still points at its memory. */
   private release(packet: Packet, flushed: number): void {
     if (packet.mark <= flushed) this.pool.give(packet);
+    else this.pool.letGo();
   }
 }

@@ -22,6 +22,11 @@ export class Outbox {
     return ++this.queued;
   }
 
+  /** Datagrams that wait. */
+  get length(): number {
+    return this.batch.length / FIELDS;
+  }
+
   /** Sends as much as the kernel takes. Returns false when it is full: flush again when it is writable. */
   flush(handle: UdpHandle): boolean {
     let at = 0;

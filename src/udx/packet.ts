@@ -80,17 +80,21 @@ export class Packet {
 
 /** Free list of packet records, shared by the streams of one UDX instance. */
 export class PacketPool {
+  /** Packets taken and not given back or let go. */
+  inUse = 0;
   private readonly free: Packet[] = [];
   private slab: Buffer | undefined;
   private slabUsed = 0;
 
   /** A record with all fields as in a fresh one; its memory holds old bytes. */
   take(): Packet {
+    this.inUse++;
     return this.free.pop() ?? new Packet(this.carve());
   }
 
   /** Returns a record. The caller guarantees that no socket still holds its datagram. */
   give(packet: Packet): void {
+    this.inUse--;
     if (this.free.length >= PACKET_POOL_MAX) return;
     packet.state = "idle";
     packet.padding = 0;
@@ -99,6 +103,11 @@ export class PacketPool {
     packet.prev = null;
     packet.next = null;
     this.free.push(packet);
+  }
+
+  /** As `give` of a packet whose datagram still waits in a socket: the record is left to the garbage collector. */
+  letGo(): void {
+    this.inUse--;
   }
 
   private carve(): Buffer {

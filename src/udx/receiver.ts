@@ -10,7 +10,7 @@ import {
 } from "./constants.ts";
 import { TYPE_DATA, TYPE_END } from "./header.ts";
 import { ReadSlab } from "./read-slab.ts";
-import { RecvBuffer } from "./recv-buffer.ts";
+import { RecvBuffer, type ReorderBudget } from "./recv-buffer.ts";
 import { seqDiff } from "./seq.ts";
 
 const EMPTY = Buffer.alloc(0);
@@ -27,14 +27,15 @@ export class Receiver {
   /** The next ACK must not be replaced by a DATA packet: it tells of a gap or answers a HEARTBEAT. */
   isAckForced = false;
 
-  private readonly buffer = new RecvBuffer();
+  private readonly buffer: RecvBuffer;
   private readonly ready = new ReadSlab();
   private hasRemoteEnd = false;
   private remoteEnd = 0;
   private advertised: number = RECV_WINDOW_MAX;
 
-  constructor(initialAck: number) {
+  constructor(initialAck: number, budget: ReorderBudget) {
     this.nxt = initialAck;
+    this.buffer = new RecvBuffer(budget);
   }
 
   get hasGap(): boolean {

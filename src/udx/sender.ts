@@ -4,7 +4,13 @@
  * udx_rto_timeout) and RFC 8985.
  */
 import type { CongestionController } from "./congestion.ts";
-import { REORDER_LIMIT, TIMER_GRANULARITY_MS, WRITE_HIGH_WATER } from "./constants.ts";
+import {
+  PACKETS_GUARANTEED,
+  PACKETS_IN_USE_MAX,
+  REORDER_LIMIT,
+  TIMER_GRANULARITY_MS,
+  WRITE_HIGH_WATER,
+} from "./constants.ts";
 import { Flight } from "./flight.ts";
 import { type Header, TYPE_DATA, TYPE_END } from "./header.ts";
 import { PathMtu } from "./mtu.ts";
@@ -124,7 +130,7 @@ export class Sender {
     const limit = Math.min(congestion.cwnd, this.window.packets(this.mtu.maxPayload));
     let sentNew = false;
     while (this.hasUnsent && flight.inflight < limit && this.isBudgetLeft()) {
-      if (this.queue.outstanding >= REORDER_LIMIT) break;
+      if (this.isFull) break;
       this.sendNew(nowMs, this.isProbingAllowed);
       sentNew = true;
     }
@@ -210,6 +216,13 @@ export class Sender {
     this.writes.clear();
     this.flight.clear(this.port.flushed);
     this.setTimer("none", NEVER);
+  }
+
+  /** So much waits for an ACK in order that no more may join it. */
+  private get isFull(): boolean {
+    const { outstanding } = this.queue;
+    if (outstanding >= REORDER_LIMIT) return true;
+    return outstanding >= PACKETS_GUARANTEED && this.pool.inUse >= PACKETS_IN_USE_MAX;
   }
 
   private isBudgetLeft(): boolean {

@@ -3,7 +3,7 @@
  * lib/socket.js.
  */
 import { EventEmitter } from "node:events";
-import { DEFAULT_TTL, SEND_RETRY_MS } from "./constants.ts";
+import { DATAGRAM_MAX, DEFAULT_TTL, OUTBOX_MAX, SEND_RETRY_MS } from "./constants.ts";
 import { usageError } from "./error.ts";
 import { familyOf, isIP, isPort, normalizeHost } from "./ip.ts";
 import { Outbox } from "./outbox.ts";
@@ -226,6 +226,9 @@ export class UDXSocket extends EventEmitter<SocketEvents> implements Outlet, Tur
 
   /** Outlet */
   queue(datagram: Buffer, port: number, host: string): number {
+    // What peers make us say must not pile up while the kernel takes nothing.
+    const isExcess = this.outbox.length >= OUTBOX_MAX || datagram.length > DATAGRAM_MAX;
+    if (this.isBlocked && isExcess) return this.outbox.queued;
     const mark = this.outbox.push(datagram, port, host);
     this.udx.turn.markSocket(this);
     return mark;

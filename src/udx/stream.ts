@@ -61,9 +61,9 @@ export class UDXStream extends StreamFacts implements EndpointEvents {
     this.udx = udx;
     this.firewall = options.firewall ?? dropAll;
     this.frames = options.framed === true ? new FrameGate() : null;
-    const { turn, runtime, pool } = udx;
+    const { turn, runtime, shared } = udx;
     const initialSeq = seqFrom(options.seq ?? 0);
-    this.endpoint = new Endpoint(this, turn, runtime.clock, pool, initialSeq);
+    this.endpoint = new Endpoint(this, turn, runtime.clock, shared, initialSeq);
     udx.addStream(this);
   }
 

@@ -3,12 +3,14 @@
  * wire and with the npm package udx-native in its surface. This class is what `udx-native` resolves to.
  */
 import { ACK_EVERY } from "./constants.ts";
+import type { Shared } from "./endpoint.ts";
 import { throwUncaught } from "./error.ts";
 import { isUdxPacket, readStreamId } from "./header.ts";
 import { listNetworkInterfaces, type NetworkInterface, NetworkInterfaces } from "./interfaces.ts";
 import { isIP, isIPv4, isIPv6 } from "./ip.ts";
 import { type LookupOptions, type LookupResult, lookupHost } from "./lookup.ts";
 import { PacketPool } from "./packet.ts";
+import { ReorderBudget } from "./recv-buffer.ts";
 import { bunRuntime, type Runtime } from "./runtime.ts";
 import { type SocketOptions, UDXSocket } from "./socket.ts";
 import { type StreamOptions, UDXStream } from "./stream.ts";
@@ -27,7 +29,7 @@ export class UDX {
 
   readonly runtime: Runtime;
   readonly turn: Turn;
-  readonly pool: PacketPool = new PacketPool();
+  readonly shared: Shared = { pool: new PacketPool(), reorder: new ReorderBudget() };
   private readonly streams = new Map<number, UDXStream>();
   private readonly timeWait: TimeWait;
   private readonly watchers = new Set<NetworkInterfaces>();

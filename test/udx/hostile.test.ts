@@ -1,7 +1,9 @@
 /** Datagrams from strangers: nothing they contain may throw, grow memory or make us answer. */
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { TYPE_ACK, TYPE_DATA, TYPE_SACK } from "../../src/udx/header.ts";
+import { OUTBOX_MAX, PACKETS_GUARANTEED, PACKETS_IN_USE_MAX } from "../../src/udx/constants.ts";
+import { TYPE_ACK, TYPE_DATA, TYPE_HEARTBEAT, TYPE_SACK } from "../../src/udx/header.ts";
+import { UDX } from "../../src/udx/udx.ts";
 import { Network, random } from "./sim/network.ts";
 import {
   connect,
@@ -217,4 +219,117 @@ test("no order of SACKs, ACKs and data makes the sender lose count", async () =>
     }),
     { numRuns: 150, seed: 4242 },
   );
+}, 30_000);
+
+test("peers that leave a gap and go on sending: all of them together fill no more than the shared budget", async () => {
+  const network = new Network();
+  const first = createStream(network, "10.0.0.1", 1);
+  const { udx, socket } = first;
+  const body = Buffer.alloc(60_000);
+  const peers = Array.from({ length: 40 }, (_, i) => {
+    const victim = watch(udx, socket, udx.createStream(100 + i));
+    const peer = new ScriptedPeer(network, `10.0.1.${i}`, victim);
+    victim.stream.connect(socket, 2, peer.port, peer.host);
+    return peer;
+  });
+  const baseline = memory();
+  // 480 MB, of which none is ever next in line.
+  for (let seq = 1; seq <= 200; seq++) {
+    for (const [i, peer] of peers.entries()) {
+      peer.sendRaw(encode(100 + i, { type: TYPE_DATA, seq, ack: 0, body }));
+      peer.packets.length = 0;
+    }
+    await network.advance(25);
+  }
+  expect(memory() - baseline).toBeLessThan(64 * 1024 * 1024);
+
+  // An honest stream beside them, over a path that loses.
+  const ours = watch(udx, socket, udx.createStream(3));
+  const honest = createStream(network, "10.0.0.3", 4);
+  connect(ours, honest);
+  connect(honest, ours);
+  network.link.loss = 0.02;
+  const data = pattern(1_000_000);
+  writeAll(honest.stream, data);
+  await network.runUntil(() => ours.isEnded);
+  expect(Buffer.concat(ours.chunks).equals(data)).toBe(true);
+}, 30_000);
+
+test("peers that acknowledge all but the first packet: what is kept for them is bounded for all together", async () => {
+  const network = new Network();
+  const first = createStream(network, "10.0.0.1", 1);
+  const { udx, socket } = first;
+  const chunk = Buffer.alloc(1 << 20);
+  const peers = Array.from({ length: 8 }, (_, i) => {
+    const victim = watch(udx, socket, udx.createStream(100 + i));
+    const peer = new ScriptedPeer(network, `10.0.1.${i}`, victim);
+    victim.stream.connect(socket, 2, peer.port, peer.host);
+    const more = (): void => {
+      while (!victim.stream.destroying && victim.stream.write(chunk));
+    };
+    victim.stream.on("drain", more);
+    more();
+    return { peer, victim, end: 1 };
+  });
+  let most = 0;
+  for (let round = 0; round < 250; round++) {
+    for (const each of peers) {
+      for (const { seq } of each.peer.packets) each.end = Math.max(each.end, seq + 1);
+      each.peer.packets.length = 0;
+      const window = 2 ** 32 - 1;
+      if (each.end > 1) {
+        each.peer.send({ type: TYPE_SACK, ack: 0, window, body: sackBlocks([1, each.end]) });
+      }
+    }
+    await network.advance(20);
+    most = Math.max(most, udx.shared.pool.inUse);
+  }
+  // Without the cap eight such peers would hold 8 x REORDER_LIMIT packets.
+  expect(most).toBeGreaterThan(PACKETS_IN_USE_MAX / 2);
+  expect(most).toBeLessThanOrEqual(PACKETS_IN_USE_MAX + 8 * PACKETS_GUARANTEED);
+  for (const { victim } of peers) victim.stream.destroy();
+  await network.advance(50);
+  expect(udx.shared.pool.inUse).toBe(0);
+}, 60_000);
+
+test("a kernel that takes nothing: answers to strangers do not pile up", async () => {
+  const network = new Network();
+  const { runtime } = network;
+  let isFull = false;
+  let sent = 0;
+  const udx = new UDX({
+    ...runtime,
+    bindUdp: (options, events) => {
+      const handle = runtime.bindUdp(options, events);
+      return {
+        ...handle,
+        sendMany: (batch) => {
+          if (isFull) return 0;
+          sent += batch.length / 3;
+          return handle.sendMany(batch);
+        },
+      };
+    },
+  });
+  const socket = udx.createSocket();
+  socket.bind(0, "10.0.0.1");
+  const ours = watch(udx, socket, udx.createStream(1));
+  const peer = new ScriptedPeer(network, "10.0.0.2", ours);
+  ours.stream.connect(socket, 2, peer.port, peer.host);
+  await network.advance(20);
+  isFull = true;
+  for (let i = 0; i < 3 * OUTBOX_MAX; i++) {
+    peer.send({ type: TYPE_HEARTBEAT });
+    if (i % 32 === 31) await network.advance(11);
+  }
+  for (let i = 0; i < 3 * OUTBOX_MAX; i++) socket.trySend(Buffer.from("x"), 9, "10.0.0.9");
+  isFull = false;
+  sent = 0;
+  await network.advance(100);
+  expect(sent).toBeWithin(OUTBOX_MAX / 2, OUTBOX_MAX + 64);
+  // It works on.
+  peer.packets.length = 0;
+  peer.send({ type: TYPE_HEARTBEAT });
+  await network.advance(50);
+  expect(peer.packets).toHaveLength(1);
 }, 30_000);

@@ -1,8 +1,13 @@
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { REORDER_BYTES_MAX, REORDER_LIMIT } from "../../src/udx/constants.ts";
+import {
+  REORDER_BYTES_MAX,
+  REORDER_GUARANTEED_BYTES,
+  REORDER_LIMIT,
+  REORDER_TOTAL_BYTES_MAX,
+} from "../../src/udx/constants.ts";
 import { readU32 } from "../../src/udx/header.ts";
-import { RecvBuffer } from "../../src/udx/recv-buffer.ts";
+import { RecvBuffer, ReorderBudget } from "../../src/udx/recv-buffer.ts";
 import { SACK_BLOCK_SIZE, SACK_MAX_BLOCKS } from "../../src/udx/sack.ts";
 import { seqDiff } from "../../src/udx/seq.ts";
 
@@ -21,7 +26,7 @@ test("gives packets back in order, each once, across the wrap of the sequence nu
   const order = fc.shuffledSubarray(Array.from({ length: 200 }, (_, i) => i + 1));
   fc.assert(
     fc.property(starts, order, (start, distances) => {
-      const buffer = new RecvBuffer();
+      const buffer = new RecvBuffer(new ReorderBudget());
       for (const distance of distances) {
         const seq = (start + distance) | 0;
         expect(buffer.accepts(seq, start, 4)).toBe(true);
@@ -44,7 +49,7 @@ test("lists exactly the runs it holds", () => {
   fc.assert(
     fc.property(fc.uniqueArray(fc.integer({ min: 1, max: 90 }), { maxLength: 80 }), (held) => {
       const next = -40;
-      const buffer = new RecvBuffer();
+      const buffer = new RecvBuffer(new ReorderBudget());
       for (const distance of held) buffer.put((next + distance) | 0, next, ONE);
       const listed = blocks(buffer, next).flatMap(([start, end]) =>
         Array.from({ length: seqDiff(end, start) }, (_, i) => seqDiff(start + i, next)),
@@ -55,7 +60,7 @@ test("lists exactly the runs it holds", () => {
 });
 
 test("a list without room for all runs goes on where the last one stopped", () => {
-  const buffer = new RecvBuffer();
+  const buffer = new RecvBuffer(new ReorderBudget());
   const runs = 2 * SACK_MAX_BLOCKS + 20;
   for (let i = 1; i <= runs; i++) buffer.put(2 * i, 0, ONE);
   const first = blocks(buffer, 0);
@@ -68,14 +73,14 @@ test("a list without room for all runs goes on where the last one stopped", () =
 });
 
 test("9.3.4: one forged packet far ahead is refused instead of allocating for it", () => {
-  const buffer = new RecvBuffer();
+  const buffer = new RecvBuffer(new ReorderBudget());
   expect(buffer.accepts(REORDER_LIMIT - 1, 0, 1)).toBe(true);
   expect(buffer.accepts(REORDER_LIMIT, 0, 1)).toBe(false);
   expect(buffer.accepts(1_000_000, 0, 1)).toBe(false);
 });
 
 test("holds a bounded number of bytes, but always takes the next in line", () => {
-  const buffer = new RecvBuffer();
+  const buffer = new RecvBuffer(new ReorderBudget());
   const payload = Buffer.alloc(1400);
   let seq = 1;
   while (buffer.accepts(seq, 0, payload.length)) buffer.put(seq++, 0, payload);
@@ -85,8 +90,38 @@ test("holds a bounded number of bytes, but always takes the next in line", () =>
 });
 
 test("empty packets are not free: a flood of them meets the same cap", () => {
-  const buffer = new RecvBuffer();
+  const buffer = new RecvBuffer(new ReorderBudget());
   let seq = 1;
   while (seq < REORDER_LIMIT && buffer.accepts(seq, 0, 0)) buffer.put(seq++, 0, Buffer.alloc(0));
   expect(buffer.bytes).toBeGreaterThanOrEqual(buffer.count * 64);
+});
+
+test("streams share a budget: when some have used it up, each other still holds its guaranteed part", () => {
+  const budget = new ReorderBudget();
+  const payload = Buffer.alloc(60_000);
+  const fill = (buffer: RecvBuffer): void => {
+    for (let seq = 1; buffer.accepts(seq, 0, payload.length); seq++) buffer.put(seq, 0, payload);
+  };
+  const buffers = Array.from({ length: 40 }, () => new RecvBuffer(budget));
+  for (const buffer of buffers) fill(buffer);
+  expect(buffers[0]?.bytes).toBeGreaterThan(REORDER_BYTES_MAX - 100_000);
+  const last = buffers.at(-1)?.bytes ?? 0;
+  expect(last).toBeWithin(REORDER_GUARANTEED_BYTES - 100_000, REORDER_GUARANTEED_BYTES + 1);
+  expect(budget.bytes).toBeLessThan(REORDER_TOTAL_BYTES_MAX + 40 * REORDER_GUARANTEED_BYTES);
+  for (const buffer of buffers) buffer.clear();
+  expect(budget.bytes).toBe(0);
+});
+
+test("the ring that one packet far ahead needs counts, and goes with it", () => {
+  const budget = new ReorderBudget();
+  const buffers = Array.from({ length: 1000 }, () => new RecvBuffer(budget));
+  const far = REORDER_LIMIT - 1;
+  const took = buffers.filter((buffer) => {
+    if (!buffer.accepts(far, 0, 1)) return false;
+    buffer.put(far, 0, ONE);
+    return true;
+  });
+  expect(took.length).toBeWithin(10, 200);
+  for (const buffer of took) expect(buffer.take(far)).toBe(ONE);
+  expect(budget.bytes).toBe(0);
 });
