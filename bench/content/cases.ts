@@ -88,6 +88,7 @@ export class Workshop {
       `const libraries = [${LIBRARIES.map((_, i) => `library${i}`).join(", ")}];`,
       `const greetings = [${lines.map((_, i) => `line${i}("you")`).join(", ")}];`,
       "console.log(libraries.map((library) => Object.keys(library).length), greetings);",
+      'if (process.argv[2] === "stay") setInterval(() => undefined, 60_000);',
     );
     if (asset !== undefined) {
       for (let i = 0; i < ASSETS; i++) {

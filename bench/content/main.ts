@@ -8,12 +8,11 @@
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ChunkPlan } from "../../src/content/plan.ts";
-import { ChunkTable } from "../../src/content/table.ts";
 import { generateSeed, publicKeyOf } from "../../src/core/keys.ts";
 import { Workshop, type Executable, type Variant } from "./cases.ts";
+import { planCpuSeconds } from "./plan-cost.ts";
 import { difference, installTools, TOOLS } from "./tools.ts";
-import { open, transfer, type TransferResult } from "./transfer.ts";
+import { transfer, type TransferResult } from "./transfer.ts";
 
 const isAlone = process.argv.includes("--ours");
 const KB = 1000;
@@ -68,17 +67,6 @@ function add(
     `${best.seconds.toFixed(1)} s, ${best.cpuSeconds.toFixed(1)} CPU s, ${(best.memoryBytes / 2 ** 20).toFixed(0)} MiB`,
   ]);
   process.stderr.write(`${name}: ${rows.at(-1)?.slice(3, 5).join(", ")}\n`);
-}
-
-function planCpuSeconds(old: Executable, next: Executable): number {
-  const [from, to] = [open(old.path), open(next.path)];
-  const cpu = process.cpuUsage();
-  const table = ChunkTable.ofStream(from.stream);
-  const { missing } = new ChunkPlan(to.executable.table, table);
-  const { user, system } = process.cpuUsage(cpu);
-  if (missing.length === 0) throw new Error("nothing is missing");
-  for (const file of [from, to]) file.close();
-  return (user + system) / 1e6;
 }
 
 try {
@@ -163,7 +151,7 @@ try {
   for (const row of [header, header.map(() => "---"), ...rows]) {
     process.stdout.write(`| ${row.join(" | ")} |\n`);
   }
-  const plan = planCpuSeconds(first, second);
+  const plan = planCpuSeconds(first.path, second.path);
   process.stdout.write(
     `\nplan of the installed executable: ${plan.toFixed(2)} CPU s (bound ${PLAN_BOUND_S}: ${verdict(plan, PLAN_BOUND_S)})\n`,
   );

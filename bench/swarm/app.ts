@@ -50,7 +50,7 @@ export class AppProcess {
     const untilMs = performance.now() + TIMEOUT_MS;
     while (performance.now() < untilMs) {
       await Bun.sleep(LOOK_EVERY_MS);
-      startMs ??= this.#seen.find(({ text }) => /available/.test(text))?.atMs;
+      startMs ??= this.#seen.find(({ text }) => /found \d/.test(text))?.atMs;
       const started = this.#seen.filter(({ text }) =>
         /hello from line 1,|line was changed/.test(text),
       );

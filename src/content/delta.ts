@@ -57,8 +57,13 @@ export function encodeDelta(
   const changes = new Changes(control, piece.length);
   for (const copy of copies) changes.add(piece, copy.at, oldBytes(copy));
   changes.end();
-  const { copied, news } = split(piece, copies);
-  return concat(...section(control.bytes), ...section(changes.values), ...section(news, copied));
+  const news = newsOf(piece, copies);
+  const dictionary = news.length < COMPRESS_FROM_BYTES ? undefined : copiedOf(piece, copies);
+  return concat(
+    ...section(control.bytes),
+    ...section(changes.values),
+    ...section(news, dictionary),
+  );
 }
 
 /**
@@ -76,8 +81,9 @@ export function applyDelta(delta: Uint8Array, old: ByteSource, sizeBytes: number
   applyChanges(piece, copies, control, changes);
   control.end();
   changes.end();
-  const { copied } = split(piece, copies);
-  const news = new Reader(readSection(reader, sizeBytes - copied.length, copied));
+  const copiedBytes = copies.reduce((sum, copy) => sum + copy.sizeBytes, 0);
+  const newsMax = sizeBytes - copiedBytes;
+  const news = new Reader(readSection(reader, newsMax, () => copiedOf(piece, copies)));
   reader.end();
   let end = 0;
   for (const { at, sizeBytes: count } of [...copies, { at: sizeBytes, sizeBytes: 0 }]) {
@@ -196,24 +202,33 @@ function applyChanges(
   }
 }
 
-/** The copied parts of a piece, joined, and the others. */
-function split(
-  piece: Uint8Array,
-  copies: readonly Copy[],
-): { readonly copied: Uint8Array; readonly news: Uint8Array } {
+/** As large as the largest piece so far: one for each piece would be a hundred megabytes of garbage in an update. */
+let scratch = new Uint8Array(0);
+
+/** The copied parts of a piece, joined. Valid until the next call. */
+function copiedOf(piece: Uint8Array, copies: readonly Copy[]): Uint8Array {
+  if (scratch.length < piece.length) scratch = new Uint8Array(piece.length);
+  let end = 0;
+  for (const { at, sizeBytes } of copies) {
+    scratch.set(piece.subarray(at, at + sizeBytes), end);
+    end += sizeBytes;
+  }
+  return scratch.subarray(0, end);
+}
+
+/** The others. */
+function newsOf(piece: Uint8Array, copies: readonly Copy[]): Uint8Array {
   const copiedBytes = copies.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  const copied = new Uint8Array(copiedBytes);
   const news = new Uint8Array(piece.length - copiedBytes);
   let end = 0;
-  let copiedEnd = 0;
+  let newsEnd = 0;
   for (const { at, sizeBytes } of copies) {
-    news.set(piece.subarray(end, at), end - copiedEnd);
-    copied.set(piece.subarray(at, at + sizeBytes), copiedEnd);
-    copiedEnd += sizeBytes;
+    news.set(piece.subarray(end, at), newsEnd);
+    newsEnd += at - end;
     end = at + sizeBytes;
   }
-  news.set(piece.subarray(end), end - copiedEnd);
-  return { copied, news };
+  news.set(piece.subarray(end), newsEnd);
+  return news;
 }
 
 function section(bytes: Uint8Array, dictionary?: Uint8Array): [Uint8Array, Uint8Array] {
@@ -225,9 +240,10 @@ function section(bytes: Uint8Array, dictionary?: Uint8Array): [Uint8Array, Uint8
   return [sizes.bytes, isStored ? bytes : frame];
 }
 
-function readSection(reader: Reader, maxBytes: number, dictionary?: Uint8Array): Uint8Array {
+/** The dictionary is only made for what is compressed: it is as large as the piece. */
+function readSection(reader: Reader, maxBytes: number, dictionary?: () => Uint8Array): Uint8Array {
   const sizeBytes = readVarint(reader, maxBytes);
   const codedBytes = readVarint(reader, sizeBytes);
   if (codedBytes === 0) return reader.bytes(sizeBytes);
-  return decompress(reader.bytes(codedBytes), sizeBytes, dictionary);
+  return decompress(reader.bytes(codedBytes), sizeBytes, dictionary?.());
 }

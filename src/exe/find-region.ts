@@ -1,4 +1,5 @@
 import { forEachPiece, type ByteSource } from "../core/source.ts";
+import { concat } from "../core/bytes.ts";
 import { EXECUTABLE_MAX_BYTES } from "../core/limits.ts";
 import { ExeError } from "./error.ts";
 import { EXTENSION_MAGIC } from "./extension.ts";
@@ -21,16 +22,24 @@ const OFFSETS_MAX = 16;
 export function findMarkers(source: ByteSource): number[] {
   const offsets: number[] = [];
   const overlap = MARKER.length - 1;
+  const collect = (bytes: Uint8Array, base: number, end: number): void => {
+    // A view: a copy of every piece would be the whole file as garbage.
+    const window = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    for (
+      let at = window.indexOf(MARKER);
+      at >= 0 && at < end;
+      at = window.indexOf(MARKER, at + 1)
+    ) {
+      if (offsets.length < OFFSETS_MAX) offsets.push(base + at);
+    }
+  };
   let tail: Uint8Array = new Uint8Array(0);
   forEachPiece(source, (piece, offset) => {
-    const window = Buffer.concat([tail, piece]);
-    const base = offset - tail.length;
-    let at = window.indexOf(MARKER);
-    while (at >= 0 && offsets.length < OFFSETS_MAX) {
-      offsets.push(base + at);
-      at = window.indexOf(MARKER, at + 1);
-    }
-    tail = Uint8Array.from(window.subarray(Math.max(0, window.length - overlap)));
+    const edge = concat(tail, piece.subarray(0, overlap));
+    collect(edge, offset - tail.length, tail.length);
+    collect(piece, offset, piece.length);
+    const last = piece.length < overlap ? edge : piece;
+    tail = last.slice(Math.max(0, last.length - overlap));
   });
   return offsets;
 }
