@@ -1,5 +1,6 @@
 /** What the updater runs with: the environment wins over the options of `spawn`, those over the region. */
 import type { Log } from "../src/core/log.ts";
+import { checkName } from "../src/core/release-record.ts";
 import { parseUploadRate } from "../src/core/upload-rate.ts";
 import { parseUpdateMode, type UpdateMode } from "../src/core/update-mode.ts";
 import type { Extension } from "../src/exe/extension.ts";
@@ -12,6 +13,8 @@ export interface RuntimeConfig {
   /** To all others together; 0: nothing. */
   readonly uploadBytesPerS: number;
   readonly bootstrap: Bootstrap;
+  /** To follow, whatever else says so; undefined leaves it to the app and its executable. */
+  readonly channel: string | undefined;
   /** May others ask how much this copy serves and what it refuses? */
   readonly tellsStatus: boolean;
 }
@@ -52,6 +55,7 @@ export function runtimeConfig(
       checkedUpload(overrides.upload, log) ??
       parseUploadRate(extension.upload ?? UPLOAD_DEFAULT),
     bootstrap: bootstrapFrom(environment.bootstrap, overrides.bootstrap ?? extension.bootstrap),
+    channel: checkedChannel(environment.channel, log),
     // Either one is enough: what the owner has switched off, no environment switches on.
     tellsStatus: extension.statistics !== false && !isSwitchedOff(environment.statistics),
   };
@@ -72,6 +76,16 @@ function checkedInterval(seconds: number | undefined, log: Log): number | undefi
   if (Number.isInteger(seconds) && seconds >= 1 && seconds <= INTERVAL_MAX_S) return seconds;
   log("warn", `the interval is ignored: it must be 1 to ${INTERVAL_MAX_S} seconds`);
   return undefined;
+}
+
+function checkedChannel(text: string | undefined, log: Log): string | undefined {
+  if (text === undefined || text === "") return undefined;
+  try {
+    return checkName(text, "channel");
+  } catch (cause) {
+    log("warn", cause instanceof Error ? cause.message : "the channel is ignored");
+    return undefined;
+  }
 }
 
 function checkedUpload(text: string | undefined, log: Log): number | undefined {

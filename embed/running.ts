@@ -4,16 +4,20 @@
  */
 import { systemClock } from "../src/core/clock.ts";
 import type { Log } from "../src/core/log.ts";
-import type { VerifiedRecord } from "../src/core/release-record.ts";
+import { checkName, type VerifiedRecord } from "../src/core/release-record.ts";
 import { canonicalStream } from "../src/exe/canonical.ts";
 import { verifyExecutable, type VerifiedFull } from "../src/exe/verify-executable.ts";
 import type { Environment, Overrides } from "../src/patcher/protocol.ts";
 import { Swarm } from "../src/swarm/swarm.ts";
 import { DurableState } from "../src/update/durable-state.ts";
+import { UpdateError } from "../src/update/error.ts";
 import type { UpdateEvent } from "../src/update/events.ts";
+import { readFollowedChannel, writeFollowedChannel } from "../src/update/followed-channel.ts";
 import { Installation } from "../src/update/installation.ts";
 import { Journal } from "../src/update/journal.ts";
+import { tryLock } from "../src/update/lock.ts";
 import { OlderVersions } from "../src/update/older-versions.ts";
+import { pathBeside } from "../src/update/own-files.ts";
 import { openPrevious, type PreviousVersion } from "../src/update/previous.ts";
 import { rehearse } from "../src/update/rehearse.ts";
 import { messageOf } from "../src/update/reporter.ts";
@@ -80,7 +84,12 @@ export async function startUpdater(
     return undefined;
   }
   const { owner, extension, record, region, table, offset } = own;
-  const state = new DurableState(new TrustedState(record), {
+  const followed =
+    config.channel ??
+    readFollowedChannel(pathBeside(installation.path, "channel"), extension.channel) ??
+    extension.channel;
+  const name = { ...extension, channel: followed };
+  const state = new DurableState(new TrustedState(record, followed), {
     installation,
     owner,
     log,
@@ -90,7 +99,7 @@ export async function startUpdater(
   let noticed = (_newer: VerifiedRecord): void => undefined;
   const swarm = await Swarm.start({
     owner,
-    name: extension,
+    name,
     sharedSecret: extension.sharedSecret,
     bootstrap: config.bootstrap,
     clock: systemClock,
@@ -121,7 +130,9 @@ export async function startUpdater(
   });
   noticed = (newer) => updater.noticed(newer);
   const content = { table, stream: canonicalStream(installation.source, offset) };
-  swarm.serve({ record, region, ...content });
+  // Who follows another channel has no release of it yet; what is here helps others over a difference.
+  if (followed === extension.channel) swarm.serve({ record, region, ...content });
+  else swarm.addBase({ root: table.root, stream: content.stream });
   const previous = openPrevious(installation, owner);
   if (previous !== undefined) swarm.addBase(previous);
   const older = new OlderVersions(installation);
@@ -131,7 +142,8 @@ export async function startUpdater(
     if (previous === undefined) return;
     for (const base of await older.add(previous, content)) swarm.addBase(base);
   };
-  log("info", `running ${record.record.version.text}, serving ${installation.path}`);
+  const where = followed === extension.channel ? "" : `, following channel ${followed}`;
+  log("info", `running ${record.record.version.text}, serving ${installation.path}${where}`);
   return { installation, own, state, config, swarm, updater, journal, previous, older };
 }
 
@@ -144,6 +156,35 @@ export function statusOf(installation: Installation, own: VerifiedFull, live?: R
     { path: installation.path, owner, app, channel, mode, version, publishedS, region },
     live && { look: live.journal.last, trusted: live.state.trusted },
   );
+}
+
+/**
+ * Has this executable, and every later start of it, follow another channel. The updater that runs still follows the
+ * one before.
+ * @throws {UpdateError} CHANNEL_FIXED, BUSY and what `checkSafe` throws @throws {FsError} @throws {CoreError}
+ */
+export function followChannel({ installation, own, config }: Running, channel: string): void {
+  checkName(channel, "channel");
+  if (config.channel !== undefined) {
+    throw new UpdateError(
+      "CHANNEL_FIXED",
+      `RUSTPATCHER_CHANNEL says which channel is followed: ${config.channel}`,
+      { blame: "usage" },
+    );
+  }
+  installation.checkSafe();
+  const lock = tryLock(installation.lockPath);
+  if (lock === undefined) {
+    throw new UpdateError("BUSY", "another copy of this program is updating it", {
+      blame: "local",
+    });
+  }
+  try {
+    const path = pathBeside(installation.path, "channel");
+    writeFollowedChannel(path, own.extension.channel, channel);
+  } finally {
+    lock.release();
+  }
 }
 
 /** Peers that fetch from us learn now that we go, not by a timeout. A courtesy: it may take its time, or fail. */

@@ -6,18 +6,32 @@ import { RustpatcherError } from "../src/core/error.ts";
 import { systemClock } from "../src/core/clock.ts";
 import type { Log } from "../src/core/log.ts";
 import type { VerifiedFull } from "../src/exe/verify-executable.ts";
-import type { FromWorker, SelfInfo, StartMessage, ToWorker } from "../src/patcher/protocol.ts";
+import type {
+  AskMessage,
+  FromWorker,
+  SelfInfo,
+  StartMessage,
+  ToWorker,
+} from "../src/patcher/protocol.ts";
 import { isShown } from "../src/patcher/stderr.ts";
 import type { ErrorInfo } from "../src/update/events.ts";
 import { Installation } from "../src/update/installation.ts";
 import { lookInBackground } from "./background-look.ts";
 import { eventText } from "./event-text.ts";
 import { keepCodeReleased } from "./resident-code.ts";
-import { startUpdater, statusOf, stopUpdater, verifySelf, type Running } from "./running.ts";
+import {
+  followChannel,
+  startUpdater,
+  statusOf,
+  stopUpdater,
+  verifySelf,
+  type Running,
+} from "./running.ts";
 
 declare const self: Worker;
 
 let running: Promise<Running | undefined> | undefined;
+let started: StartMessage | undefined;
 
 function tell(message: FromWorker): void {
   self.postMessage(message);
@@ -71,8 +85,12 @@ function selfOf({ core, record }: VerifiedFull): SelfInfo {
   return { version: record.record.version.text, sizeBytes, hash, signature };
 }
 
-async function answer({ id, question }: Extract<ToWorker, { type: "ask" }>): Promise<void> {
+async function answer({ id, question, argument }: AskMessage): Promise<void> {
   try {
+    if (question === "switchChannel") {
+      await switchChannel(argument);
+      return tell({ type: "answer", id, value: undefined });
+    }
     const parts = await running;
     const value =
       question === "status"
@@ -82,6 +100,16 @@ async function answer({ id, question }: Extract<ToWorker, { type: "ask" }>): Pro
   } catch (cause) {
     tell({ type: "refusal", id, error: describe(cause) });
   }
+}
+
+/** The same Worker, another swarm. */
+async function switchChannel(channel: string): Promise<void> {
+  const parts = await running;
+  if (parts === undefined || started === undefined) return;
+  followChannel(parts, channel);
+  const message = started;
+  running = stopUpdater(parts).then(() => start(message));
+  await running;
 }
 
 async function stop(): Promise<void> {
@@ -100,6 +128,7 @@ self.addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
   switch (data.type) {
     case "start":
       // A rejection ends this Worker; the main half starts it again.
+      started = data;
       running = start(data);
       break;
     case "help":

@@ -78,6 +78,7 @@ export class Patcher extends Emitter<PatcherEvents> {
       overrides,
       environment: {
         bootstrap: env["RUSTPATCHER_BOOTSTRAP"],
+        channel: env["RUSTPATCHER_CHANNEL"],
         interval: env["RUSTPATCHER_INTERVAL"],
         statistics: env["RUSTPATCHER_STATISTICS"],
         upload: env["RUSTPATCHER_UPLOAD"],
@@ -129,6 +130,15 @@ export class Patcher extends Emitter<PatcherEvents> {
    */
   async rollback(): Promise<ReleaseInfo | undefined> {
     return this.#link?.ask("rollback");
+  }
+
+  /**
+   * Follows another channel from now on, over restarts: its first release above this version is installed, signed
+   * for that channel like any. Never goes down: while that channel is behind, this version stays. Rejects with a
+   * PatcherError, also where the executable's directory cannot be written to.
+   */
+  async switchChannel(channel: string): Promise<void> {
+    await this.#link?.ask("switchChannel", channel);
   }
 
   /**

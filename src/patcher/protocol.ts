@@ -18,6 +18,7 @@ export interface Overrides {
 /** Unchecked texts of the environment, which wins over everything. */
 export interface Environment {
   readonly bootstrap?: string | undefined;
+  readonly channel?: string | undefined;
   readonly interval?: string | undefined;
   readonly statistics?: string | undefined;
   readonly upload?: string | undefined;
@@ -47,9 +48,18 @@ export interface Answers {
   readonly apply: ReleaseInfo | undefined;
   readonly rollback: ReleaseInfo | undefined;
   readonly status: Status | undefined;
+  /** Asked with its name. */
+  readonly switchChannel: undefined;
 }
 
 export type Question = keyof Answers;
+
+export interface AskMessage {
+  readonly type: "ask";
+  readonly id: number;
+  readonly question: Question;
+  readonly argument: string;
+}
 
 export type ToWorker =
   | StartMessage
@@ -58,7 +68,7 @@ export type ToWorker =
   | { readonly type: "inspect"; readonly execPath: string }
   /** Answered by `status`; nothing is started. */
   | { readonly type: "status"; readonly execPath: string }
-  | { readonly type: "ask"; readonly id: number; readonly question: Question }
+  | AskMessage
   | { readonly type: "restart-failed"; readonly reason: string }
   /** Answered by `stopped`. */
   | { readonly type: "stop" };

@@ -52,7 +52,7 @@ export class WorkerLink {
   }
 
   /** Rejects with a PatcherError: UPDATE_FAILED, WORKER_LOST, STOPPED, INACTIVE. */
-  ask<Q extends Question>(question: Q): Promise<Answers[Q]> {
+  ask<Q extends Question>(question: Q, argument = ""): Promise<Answers[Q]> {
     if (this.#over !== undefined) return Promise.reject(this.#over);
     this.#start();
     const { promise, resolve, reject } = Promise.withResolvers<Answers[Q]>();
@@ -60,7 +60,7 @@ export class WorkerLink {
     this.#pending.set(id, { resolve, reject });
     // Somebody awaits it: the process may not end before the answer is there.
     this.#worker?.ref();
-    this.tell({ type: "ask", id, question });
+    this.tell({ type: "ask", id, question, argument });
     return promise;
   }
 

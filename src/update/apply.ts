@@ -137,7 +137,7 @@ export function restorePrevious(installation: Installation, _held: Lock): boolea
  * Puts the previous version back because somebody asks for it. It was running here, and it is verified all
  * the same, from the first byte to the last. `refuseOwn` has to note that the version that is left is not
  * to be installed again.
- * @throws {UpdateError} NO_PREVIOUS when there is none of this owner's for this app, target and channel;
+ * @throws {UpdateError} NO_PREVIOUS when there is none of this owner's for this app and target;
  *   EXECUTABLE_UNSAFE, DIRECTORY_UNSAFE, DIRECTORY_READ_ONLY
  */
 export function rollBack(
@@ -186,7 +186,7 @@ function verifiedPrevious(installation: Installation, own: VerifiedFull): Verifi
     const previous = withFile(previousPath, (source) =>
       verifyExecutable(source, { owner: own.owner }),
     );
-    if (previous.kind === "full" && isSameName(previous.extension, own.extension)) return previous;
+    if (previous.kind === "full" && isSameApp(previous.extension, own.extension)) return previous;
   } catch (error) {
     cause = error;
   }
@@ -201,8 +201,9 @@ function isOneFile(a: string, b: string): boolean {
   return isSameFile(lstatSync(a, { bigint: true }), lstatSync(b, { bigint: true }));
 }
 
-function isSameName(a: TargetName, b: TargetName): boolean {
-  return a.app === b.app && a.target === b.target && a.channel === b.channel;
+/** In another channel when it was the release of that one which changed it. */
+function isSameApp(a: TargetName, b: TargetName): boolean {
+  return a.app === b.app && a.target === b.target;
 }
 
 function putBack(installation: Installation): void {

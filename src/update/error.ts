@@ -31,6 +31,8 @@ export type UpdateErrorCode =
   | "DIRECTORY_UNSAFE"
   /** Step 7: not a plain file of ours, setuid, or with something that the new file could not have. */
   | "EXECUTABLE_UNSAFE"
+  /** The environment says which channel is followed, and the app asks for another one. */
+  | "CHANNEL_FIXED"
   /** Another copy of this executable is updating it. */
   | "BUSY"
   /** The executable is not the file that was running or installed by us. */

@@ -1,12 +1,12 @@
 /** The verified executable at the path, which is not the one that runs: served to others meanwhile. */
 import { closeSync, fstatSync } from "node:fs";
-import type { ParsedVersion } from "../core/version.ts";
 import { canonicalStream } from "../exe/canonical.ts";
 import { verifyExecutable, type VerifiedFull } from "../exe/verify-executable.ts";
 import { fileSource, openFile } from "../fs/file-source.ts";
 import type { Holding } from "../swarm/holdings.ts";
 import { UpdateError } from "./error.ts";
 import { isSameFile, type FileIdentity, type Installation } from "./installation.ts";
+import type { TrustedState } from "./trusted-state.ts";
 import type { VerifiedUpdate } from "./verify.ts";
 
 export class InstalledFile {
@@ -39,18 +39,19 @@ export class InstalledFile {
 
   /**
    * What another copy of this program has put there: verified from the first byte to the last, and only
-   * as a release of the same owner, app, target and channel that may follow on what was installed.
+   * as a release of the same owner, app and target, in our own channel or the one we follow, that may follow on
+   * what was installed.
    * @throws {UpdateError} EXECUTABLE_CHANGED
    */
   static adopt(
     installation: Installation,
     own: VerifiedFull,
-    isNext: (version: ParsedVersion) => boolean,
+    trusted: TrustedState,
   ): InstalledFile {
     const fd = openFile(installation.path);
     try {
       const found = verifyExecutable(fileSource(fd), { owner: own.owner });
-      if (found.kind === "full" && isSuccessor(found, own, isNext)) {
+      if (found.kind === "full" && isSuccessor(found, own, trusted)) {
         return new InstalledFile(fd, found);
       }
     } catch (cause) {
@@ -71,17 +72,13 @@ export class InstalledFile {
   }
 }
 
-function isSuccessor(
-  found: VerifiedFull,
-  own: VerifiedFull,
-  isNext: (version: ParsedVersion) => boolean,
-): boolean {
+function isSuccessor(found: VerifiedFull, own: VerifiedFull, trusted: TrustedState): boolean {
   const [theirs, ours] = [found.record.record, own.record.record];
   return (
     theirs.app === ours.app &&
     theirs.target === ours.target &&
-    theirs.channel === ours.channel &&
-    isNext(theirs.version)
+    [ours.channel, trusted.channel].includes(theirs.channel) &&
+    trusted.isNext(theirs.version)
   );
 }
 

@@ -6,6 +6,8 @@ export type OwnFile =
   | "older"
   /** What is believed about releases. */
   | "state"
+  /** Which channel is followed in place of the executable's own: followed-channel.ts. */
+  | "channel"
   /** Held by the copy that is updating. */
   | "lock"
   /** How the installed version is doing: pending.ts. */

@@ -74,6 +74,8 @@ function decodeRefused(value: CborValue): ContentRoot[] {
  * @throws {FsError} IO_FAILED, or the system's error from the rename.
  */
 export function writeStateFile(path: string, state: TrustedState): void {
+  // Of a channel that was switched to a moment ago there is nothing to be remembered.
+  if (state.newest === undefined) return;
   const bytes = encodeCbor(
     new Map<string, CborValue>([
       ["format", FORMAT],

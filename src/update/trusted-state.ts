@@ -19,22 +19,29 @@ const MS_PER_S = 1000;
 
 export class TrustedState {
   readonly #name: TargetName;
-  #newest: VerifiedRecord;
-  /** The highest version that an accepted record has spoken of, or that was installed. Never falls. */
-  #floor: ParsedVersion;
+  #newest: VerifiedRecord | undefined;
+  /** The highest version of this channel that an accepted record has spoken of, or that was installed. Never falls. */
+  #floor: ParsedVersion | undefined;
   #installed: ParsedVersion;
+  /** Is what is installed a release of another channel? */
+  #isForeign: boolean;
   /** Content roots in hexadecimal, oldest first. */
   readonly #refused = new Set<string>();
 
-  /** `own` is the record that the running executable carries: nothing is below it. */
-  constructor(own: VerifiedRecord) {
-    this.#name = own.record;
-    this.#newest = own;
-    this.#floor = heightOf(own.record);
+  /**
+   * `own` is the record that the running executable carries: nothing is below it. Of a `channel` that is not
+   * its own nothing is known yet, and nothing but a version above it will ever be installed.
+   */
+  constructor(own: VerifiedRecord, channel: string = own.record.channel) {
+    this.#isForeign = channel !== own.record.channel;
+    this.#name = { ...own.record, channel };
+    this.#newest = this.#isForeign ? undefined : own;
+    this.#floor = this.#isForeign ? undefined : heightOf(own.record);
     this.#installed = own.record.version;
   }
 
-  get newest(): VerifiedRecord {
+  /** Undefined when nothing is known of the channel that is followed. */
+  get newest(): VerifiedRecord | undefined {
     return this.#newest;
   }
 
@@ -46,10 +53,19 @@ export class TrustedState {
     return [...this.#refused];
   }
 
-  /** The version that is at the executable's path now. */
-  markInstalled(version: ParsedVersion): void {
+  /** The channel that is followed. */
+  get channel(): string {
+    return this.#name.channel;
+  }
+
+  /** The version that is at the executable's path now; by default of the channel that is followed. */
+  markInstalled(version: ParsedVersion, channel: string = this.#name.channel): void {
     this.#installed = version;
-    if (compareVersions(version, this.#floor) > 0) this.#floor = version;
+    this.#isForeign = channel !== this.#name.channel;
+    if (this.#isForeign) return;
+    if (this.#floor === undefined || compareVersions(version, this.#floor) > 0) {
+      this.#floor = version;
+    }
   }
 
   /** Never fetch this release again: it was installed and could not be started. */
@@ -69,7 +85,6 @@ export class TrustedState {
    */
   learn(candidate: VerifiedRecord, nowMs: number): boolean {
     const { record } = candidate;
-    const known = this.#newest.record;
     // Step 2: target and channel equal ours. The signature only says that the record is for *a* target.
     for (const field of ["app", "target", "channel"] as const) {
       if (record[field] !== this.#name[field]) {
@@ -85,26 +100,20 @@ export class TrustedState {
     if (record.publishedS * MS_PER_S > nowMs + RECORD_FUTURE_MAX_S * MS_PER_S) {
       throw refusal("FROM_FUTURE", "the release is dated in the future", candidate);
     }
-    if (equal(candidate.bytes, this.#newest.bytes)) return false;
-    // Step 2: not older than the newest record seen (rollback, freeze). Two records of one second, which
-    // only the owner can make, have the same order in every copy.
-    const order =
-      record.publishedS - known.publishedS ||
-      compareVersions(record.version, known.version) ||
-      Buffer.compare(candidate.bytes, this.#newest.bytes);
-    if (order < 0) {
-      throw refusal("RECORD_STALE", "the release is older than the newest one seen", candidate);
+    if (this.#newest !== undefined) {
+      if (equal(candidate.bytes, this.#newest.bytes)) return false;
+      checkFollows(candidate, this.#newest);
     }
     // A newer date does not make an older version acceptable (rollback). A record that withdraws stands as
     // high as what it withdraws: so the floor stays, and whatever follows has to be above it.
-    if (compareVersions(heightOf(record), this.#floor) < 0) {
+    if (this.#floor !== undefined && compareVersions(heightOf(record), this.#floor) < 0) {
       throw refusal(
         "VERSION_BELOW_FLOOR",
         "the release is newer, but its version is lower",
         candidate,
       );
     }
-    if (isWithdrawnBy(record.version, known)) {
+    if (this.#newest !== undefined && isWithdrawnBy(record.version, this.#newest.record)) {
       throw refusal("WITHDRAWN", "the owner has withdrawn this version", candidate);
     }
     this.#newest = candidate;
@@ -114,13 +123,15 @@ export class TrustedState {
 
   /** Has the owner withdrawn what is installed? Then the newest release is the one to go back to. */
   get isWithdrawn(): boolean {
+    // A version of another channel is another release, which is not taken back here.
+    if (this.#newest === undefined || this.#isForeign) return false;
     return isWithdrawnBy(this.#installed, this.#newest.record);
   }
 
   /** Step 2: may an executable of this version take the place of what is installed? */
   isNext(version: ParsedVersion): boolean {
     if (compareVersions(version, this.#installed) > 0) return true;
-    return this.isWithdrawn && version.text === this.#newest.record.version.text;
+    return this.isWithdrawn && version.text === this.#newest?.record.version.text;
   }
 
   /**
@@ -129,6 +140,7 @@ export class TrustedState {
    * @throws {UpdateError} EXPIRED, BRIDGE_REQUIRED, REFUSED
    */
   decide(nowMs: number): Candidate | undefined {
+    if (this.#newest === undefined) return undefined;
     const { record } = this.#newest;
     // Step 2: version above ours, or ours was withdrawn.
     if (!this.isNext(record.version)) return undefined;
@@ -146,6 +158,21 @@ export class TrustedState {
       throw refusal("REFUSED", "the release was tried here and could not be started", this.#newest);
     }
     return this.#newest as Candidate;
+  }
+}
+
+/**
+ * Step 2: not older than the newest record seen (rollback, freeze). Two records of one second, which only
+ * the owner can make, have the same order in every copy.
+ */
+function checkFollows(candidate: VerifiedRecord, newest: VerifiedRecord): void {
+  const [next, known] = [candidate.record, newest.record];
+  const order =
+    next.publishedS - known.publishedS ||
+    compareVersions(next.version, known.version) ||
+    Buffer.compare(candidate.bytes, newest.bytes);
+  if (order < 0) {
+    throw refusal("RECORD_STALE", "the release is older than the newest one seen", candidate);
   }
 }
 

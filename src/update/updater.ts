@@ -159,7 +159,8 @@ export class Updater {
           state.save(clock.nowMs(), lock);
         };
         const previous = rollBack(installation, own, refuse, lock);
-        state.trusted.markInstalled(previous.record.record.version);
+        const { version, channel } = previous.record.record;
+        state.trusted.markInstalled(version, channel);
         state.save(clock.nowMs(), lock);
         const release = infoOf(previous.record);
         if (!installation.isRunningAtPath()) this.#restartInto(release);
@@ -311,7 +312,9 @@ export class Updater {
 
   /** A freeze looks like an owner who releases nothing (attack E5): all that can be told is the age. */
   #suspectFreeze(nowMs: number): void {
-    const { publishedS } = this.#options.state.trusted.newest.record;
+    const { newest } = this.#options.state.trusted;
+    if (newest === undefined) return;
+    const { publishedS } = newest.record;
     const days = Math.floor((nowMs - publishedS * 1_000) / DAY_MS);
     if (days < FREEZE_DAYS) return;
     this.#reporter.reportOnce(
@@ -472,7 +475,7 @@ export class Updater {
   /** Another copy was faster: what it has installed is ours as well, if it is a release of ours. */
   #adopt(): void {
     const { installation, own, state } = this.#options;
-    const file = InstalledFile.adopt(installation, own, (version) => state.trusted.isNext(version));
+    const file = InstalledFile.adopt(installation, own, state.trusted);
     this.#setInstalled(file);
     this.#options.emit({ name: "applied", release: infoOf(file.executable.record) });
   }
@@ -480,7 +483,8 @@ export class Updater {
   #setInstalled(file: InstalledFile): void {
     const { installation, state } = this.#options;
     installation.setCurrent(file.identity);
-    state.trusted.markInstalled(file.executable.record.record.version);
+    const { version, channel } = file.executable.record.record;
+    state.trusted.markInstalled(version, channel);
     this.#installed?.close();
     this.#installed = file;
     if (!installation.isRunningAtPath()) return;

@@ -38,6 +38,7 @@ test("takes what was stamped in", () => {
       intervalMs: 600_000,
       uploadBytesPerS: 300_000,
       bootstrap: [{ host: "10.0.0.1", port: 1000 }],
+      channel: undefined,
       tellsStatus: true,
     },
     warnings: [],
@@ -62,6 +63,7 @@ test("options win over the region, the environment over both", () => {
     intervalMs: 30_000,
     uploadBytesPerS: 0,
     bootstrap: [{ host: "b.example", port: 2 }],
+    channel: undefined,
     tellsStatus: true,
   });
   const environment = { interval: "5", upload: "unlimited", bootstrap: "127.0.0.1:3, 127.0.0.2:4" };
@@ -73,6 +75,7 @@ test("options win over the region, the environment over both", () => {
       { host: "127.0.0.1", port: 3 },
       { host: "127.0.0.2", port: 4 },
     ],
+    channel: undefined,
     tellsStatus: true,
   });
 });
@@ -141,4 +144,15 @@ test("an upload rate that is none is said, and the next source counts", () => {
   expect(found.uploadBytesPerS).toBe(2_000_000);
   expect(warnings).toEqual([expect.stringContaining("is not an upload rate")]);
   expect(config({}, { upload: "" })).toMatchObject({ warnings: [] });
+});
+
+test("the environment names a channel, and a wrong name is said and ignored", () => {
+  expect(config({}, { channel: "beta" }).config.channel).toBe("beta");
+  expect(config({}, { channel: "" })).toMatchObject({
+    config: { channel: undefined },
+    warnings: [],
+  });
+  const wrong = config({}, { channel: "../beta" });
+  expect(wrong.config.channel).toBeUndefined();
+  expect(wrong.warnings).toEqual([expect.stringContaining("the channel must be")]);
 });

@@ -43,6 +43,8 @@ for await (const line of console) {
     }, timeoutMs);
   }
   if (command === "status") answer(command, patcher.status());
+  if (command === "healthy") patcher.healthy();
+  if (command === "channel") answer(command, patcher.switchChannel(rest));
   if (command === "rollback") answer(command, patcher.rollback());
   if (command === "stop") answer(command, patcher.stop());
   if (command === "spawn") answer(command, spawn().then((again) => ({ same: again === patcher, active: again.active })));

@@ -82,7 +82,7 @@ test("gives two records of one second the same order, whichever comes first", ()
   ]) {
     const trusted = state();
     for (const each of order) refusal(() => trusted.learn(each, NOW_MS));
-    expect(trusted.newest.record.version.text).toBe("1.0.2");
+    expect(trusted.newest?.record.version.text).toBe("1.0.2");
   }
 });
 
@@ -234,4 +234,41 @@ test("a copy that starts from a withdrawing record has what was withdrawn as its
   expect(
     refusal(() => trusted.learn(record({ version: "1.5.0", publishedS: NOW_S - 1 }), NOW_MS)),
   ).toBe("VERSION_BELOW_FLOOR");
+});
+
+test("of another channel, which is followed, only what is above the installed version is installed", () => {
+  const trusted = new TrustedState(own, "beta");
+  const beta = { ...APP, channel: "beta" };
+  expect([trusted.channel, trusted.newest, trusted.decide(NOW_MS)]).toEqual([
+    "beta",
+    undefined,
+    undefined,
+  ]);
+  // Our own channel is a stranger's now.
+  expect(refusal(() => trusted.learn(record({ version: "2.0.0" }), NOW_MS))).toBe("WRONG_TARGET");
+  const dates = [4_000, 3_000, 2_000].map((agoS) => NOW_S - agoS);
+  for (const [index, version] of ["0.9.0", "1.0.0"].entries()) {
+    const publishedS = dates[index] ?? 0;
+    expect(trusted.learn(record({ version, name: beta, publishedS }), NOW_MS)).toBe(true);
+    expect(trusted.decide(NOW_MS)).toBeUndefined();
+  }
+  const next = record({ version: "1.1.0", name: beta, publishedS: dates[2] ?? 0 });
+  trusted.learn(next, NOW_MS);
+  expect(trusted.decide(NOW_MS)?.record.channel).toBe("beta");
+  // From here on that channel has its own floor.
+  const lower = record({ version: "1.0.5", name: beta, publishedS: NOW_S - 1_000 });
+  expect(refusal(() => trusted.learn(lower, NOW_MS))).toBe("VERSION_BELOW_FLOOR");
+  const older = record({ version: "1.2.0", name: beta, publishedS: NOW_S - 2_500 });
+  expect(refusal(() => trusted.learn(older, NOW_MS))).toBe("RECORD_STALE");
+});
+
+test("a version of another channel is not withdrawn by the channel that is followed", () => {
+  const trusted = new TrustedState(own, "beta");
+  const name = { ...APP, channel: "beta" };
+  const withdrawing = record({ version: "0.9.0", name, x: { withdrawn: parseVersion("1.0.0") } });
+  trusted.learn(withdrawing, NOW_MS);
+  expect([trusted.isWithdrawn, trusted.decide(NOW_MS)]).toEqual([false, undefined]);
+  // The same record withdraws it once it is a release of that channel.
+  trusted.markInstalled(parseVersion("1.0.0"), "beta");
+  expect(trusted.isWithdrawn).toBe(true);
 });

@@ -671,6 +671,6 @@ describe("what was seen in an earlier run", () => {
     theirs.save(NOW_MS);
     mine.save(NOW_MS);
     const later = new DurableState(new TrustedState(own.record), options);
-    expect(later.trusted.newest.record.version.text).toBe("1.2.0");
+    expect(later.trusted.newest?.record.version.text).toBe("1.2.0");
   });
 });
