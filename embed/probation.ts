@@ -10,8 +10,10 @@ import { startFacts } from "../src/patcher/process-facts.ts";
 import { becomeNewVersion } from "../src/patcher/restart.ts";
 import { stderrLog, verbosityOf } from "../src/patcher/stderr.ts";
 import {
+  COUNTED_STARTS_MAX,
   failureOf,
   failureText,
+  GOOD_LINE,
   isAlive,
   parsePending,
   PENDING_MAX_BYTES,
@@ -53,6 +55,7 @@ class OwnProbation implements Probation {
     this.#timer = setTimeout(() => this.confirm(), HEALTHY_MS);
     this.#timer.unref();
     process.on("exit", this.#onExit);
+    noteEnd(path);
   }
 
   /** From now on only the app says that it is healthy. */
@@ -67,6 +70,15 @@ class OwnProbation implements Probation {
     this.#endWatch();
     try {
       // A newer version may have been installed meanwhile: its probation is not ours to end.
+      if (readOwn(this.#path)?.isGood === false) append(fileSystem(), this.#path, GOOD_LINE);
+    } catch {
+      this.#forget();
+    }
+  }
+
+  /** No room to say that it is healthy: then nothing is counted any more. */
+  #forget(): void {
+    try {
       if (readOwn(this.#path) !== undefined) fileSystem().rmSync(this.#path, { force: true });
     } catch {
       // It cannot be removed: the next start confirms once more.
@@ -83,6 +95,7 @@ export function beginOwnProbation(): void {
   try {
     const pending = readOwn(path);
     if (pending === undefined) return;
+    if (pending.isGood) return observe(path, pending);
     const failure = failureOf(pending, process.pid, isAlive);
     if (failure !== undefined) goBack(pending, failure);
     append(fileSystem(), path, `${process.pid}\n`);
@@ -92,6 +105,24 @@ export function beginOwnProbation(): void {
     // have put the previous version back meanwhile, and that has cleared the file away.
     becomeWhatIsThere();
   }
+}
+
+/** A version that was healthy stays, but how its first starts end is counted; then they are as cheap as ever. */
+function observe(path: string, { starts }: Pending): void {
+  if (starts.length >= COUNTED_STARTS_MAX) return fileSystem().rmSync(path, { force: true });
+  append(fileSystem(), path, `${process.pid}\n`);
+  noteEnd(path);
+}
+
+function noteEnd(path: string): void {
+  process.on("exit", (code) => {
+    try {
+      if (code === 0 && readOwn(path) !== undefined)
+        append(fileSystem(), path, `-${process.pid}\n`);
+    } catch {
+      // Then this start counts as one that ended badly, which decides nothing.
+    }
+  });
 }
 
 function becomeWhatIsThere(): void {

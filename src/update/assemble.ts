@@ -38,6 +38,7 @@ import {
 } from "../fs/temporary-file.ts";
 import { UpdateError } from "./error.ts";
 import { isSameFile, type Installation } from "./installation.ts";
+import { pathBeside } from "./own-files.ts";
 import type { VerifiedUpdate } from "./verify.ts";
 
 /** Chunks copied before the event loop gets its turn: 2 MiB, a few milliseconds. */
@@ -277,9 +278,10 @@ export function removePartial({ partialPath }: Installation): void {
 }
 
 /** Names that only we make, for this executable. */
-function leftovers({ directory, temporaryBase, statePath }: Installation): readonly string[] {
+function leftovers({ path, directory, temporaryBase, statePath }: Installation): readonly string[] {
+  const bases = [temporaryBase, statePath, pathBeside(path, "status")];
   return readdirSync(directory)
-    .filter((name) => isTemporaryOf(temporaryBase, name) || isTemporaryOf(statePath, name))
+    .filter((name) => bases.some((base) => isTemporaryOf(base, name)))
     .map((name) => join(directory, name));
 }
 

@@ -51,6 +51,8 @@ export type UpdateErrorCode =
   | "TOO_SLOW"
   /** Step 7: the running version is still on probation, so what came before it has to stay. */
   | "ON_PROBATION"
+  /** Step 9: the running version was healthy and has ended badly several times since; it stays. */
+  | "UNSTABLE"
   /** There is no previous version of this program to go back to. */
   | "NO_PREVIOUS"
   /** Step 8: the new version could not be started; the previous version was put back. */

@@ -1,10 +1,12 @@
 /**
  * Step 9 (confirm): a new version is on probation until it has run for a while. Beside the executable lies
- * a text that step 7 writes and every start adds a line to, until the new version is healthy and removes
- * it or has failed too often and the previous one is put back:
+ * a text that step 7 writes and every start adds a line to, until the new version has failed too often and
+ * the previous one is put back, or is healthy; then its next few starts are still counted, for the record:
  *
  *   rustpatcher-pending 1 <SHA-256 of its region> <content root> <version>
  *   <process id>     one line for each start
+ *   -<process id>    that one has ended with code 0
+ *   good             it is healthy
  *   back             it has ended too often
  *   hung             it has stopped turning its event loop
  *
@@ -13,11 +15,14 @@
 import { pathBeside } from "./own-files.ts";
 
 const FORMAT = /^rustpatcher-pending 1 ([0-9a-f]{64}) ([0-9a-f]{64}) ([0-9A-Za-z.-]{1,16})$/;
-const LINE = /^([1-9][0-9]{0,9}|back|hung)$/;
+const LINE = /^(-?[1-9][0-9]{0,9}|good|back|hung)$/;
+export const GOOD_LINE = "good\n";
 /** A start line has at most 11 bytes: thousands of starts, far above what ends a probation. */
 export const PENDING_MAX_BYTES: number = 64 * 1024;
 /** So many starts that ended before the version was healthy end the probation. */
 export const FAILED_STARTS_MAX = 3;
+/** So many starts are counted, whether the version is healthy or not. */
+export const COUNTED_STARTS_MAX = 8;
 
 /** Why the previous version is put back. */
 export type Failure = "back" | "hung";
@@ -30,6 +35,9 @@ export interface Pending {
   readonly version: string;
   /** Processes that were started from it, in order. */
   readonly starts: readonly number[];
+  /** Those of them that have ended with code 0. */
+  readonly ends: readonly number[];
+  readonly isGood: boolean;
   /** The previous version is about to be put back, or was. */
   readonly failure: Failure | undefined;
 }
@@ -54,11 +62,14 @@ export function parsePending(text: string): Pending | undefined {
   const [, region, root, version] = FORMAT.exec(first) ?? [];
   if (region === undefined || root === undefined || version === undefined) return undefined;
   const lines = rest.slice(0, -1).filter((line) => LINE.test(line));
+  const numbers = lines.map(Number);
   return {
     region,
     root,
     version,
-    starts: lines.map(Number).filter((pid) => !Number.isNaN(pid)),
+    starts: numbers.filter((number) => number > 0),
+    ends: numbers.filter((number) => number < 0).map((number) => -number),
+    isGood: lines.includes("good"),
     failure: lines.find((line) => line === "back" || line === "hung"),
   };
 }
@@ -76,9 +87,20 @@ export function failureOf(
   ownPid: number,
   isAlive: (pid: number) => boolean,
 ): Failure | undefined {
+  if (pending.failure !== undefined || pending.isGood) return pending.failure;
   // Our own number in it is a start that is over: a container gives every one of them the same.
   const failed = pending.starts.filter((pid) => pid === ownPid || !isAlive(pid));
-  return pending.failure ?? (failed.length >= FAILED_STARTS_MAX ? "back" : undefined);
+  return failed.length >= FAILED_STARTS_MAX ? "back" : undefined;
+}
+
+/** Starts that have ended otherwise than with code 0; the last one with our own number is we. */
+export function badEndsOf(
+  { starts, ends }: Pending,
+  ownPid: number,
+  isAlive: (pid: number) => boolean,
+): number {
+  const over = starts.filter((pid) => pid === ownPid || !isAlive(pid)).length;
+  return Math.max(0, over - ends.length - (starts.includes(ownPid) ? 1 : 0));
 }
 
 export function isAlive(pid: number): boolean {

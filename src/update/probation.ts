@@ -16,6 +16,7 @@ import { createBeside, discard, writeAll } from "../fs/temporary-file.ts";
 import type { Installation } from "./installation.ts";
 import type { Lock } from "./lock.ts";
 import {
+  badEndsOf,
   failureOf,
   isAlive,
   parsePending,
@@ -50,7 +51,18 @@ export function endProbation(installation: Installation): void {
 
 /** Is the running version still to prove itself? Then what was there before it must be kept. */
 export function isOnProbation(installation: Installation, own: VerifiedFull): boolean {
-  return readPending(installation.pendingPath)?.region === regionDigest(own.region);
+  const pending = readPending(installation.pendingPath);
+  return pending?.region === regionDigest(own.region) && !pending.isGood;
+}
+
+/**
+ * How often the running version has ended otherwise than with code 0 since it was installed, though it was
+ * healthy. Counted over its first starts only.
+ */
+export function badEnds(installation: Installation, own: VerifiedFull): number {
+  const pending = readPending(installation.pendingPath);
+  if (pending?.region !== regionDigest(own.region) || !pending.isGood) return 0;
+  return badEndsOf(pending, process.pid, isAlive);
 }
 
 export interface FailedVersion {

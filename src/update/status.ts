@@ -74,7 +74,9 @@ export function readStatus(subject: StatusSubject, live?: LiveStatus): Status {
       : { version: version.text, publishedS },
     isNewestRefused: isKnownNewer && refused.includes(known.root.toHex()),
     probation:
-      pending?.region === regionDigest(region) ? { starts: pending.starts.length } : undefined,
+      pending?.region === regionDigest(region) && !pending.isGood
+        ? { starts: pending.starts.length }
+        : undefined,
   };
 }
 

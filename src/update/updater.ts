@@ -27,8 +27,8 @@ import { InstalledFile } from "./installed-file.ts";
 import type { Journal } from "./journal.ts";
 import { tryLock, type Lock } from "./lock.ts";
 
-import { failureText } from "./pending.ts";
-import { endProbation, isOnProbation, readPending, settleProbation } from "./probation.ts";
+import { FAILED_STARTS_MAX, failureText } from "./pending.ts";
+import { badEnds, endProbation, isOnProbation, readPending, settleProbation } from "./probation.ts";
 import type { Rehearse } from "./rehearse.ts";
 import type { ReleaseSource } from "./release-source.ts";
 import { codeOf, isPassing, messageOf, Reporter } from "./reporter.ts";
@@ -421,10 +421,27 @@ export class Updater {
     }
   }
 
+  /** A version that was healthy stays (H4): who knows why it ends. But that it does is told, once a run. */
+  #tellOfBadEnds(): void {
+    const { installation, own, log } = this.#options;
+    const count = badEnds(installation, own);
+    if (count === 0) return;
+    const { text } = own.record.record.version;
+    const reason = `version ${text} has ended badly ${count} of its first times, although it was healthy`;
+    if (count < FAILED_STARTS_MAX) return log("info", reason);
+    this.#reporter.report(
+      new UpdateError("UNSTABLE", `${reason}; patcher.rollback() goes back`, {
+        blame: "artifact",
+        count,
+      }),
+    );
+  }
+
   /** What an earlier run has left: a probation that came to its end, files of an attempt that was killed. */
   #settle(): void {
     const { installation } = this.#options;
     try {
+      this.#tellOfBadEnds();
       if (readPending(installation.pendingPath) === undefined && !hasLeftovers(installation))
         return;
       const lock = tryLock(installation.lockPath);

@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { verifyExecutable } from "../../src/exe/verify-executable.ts";
 import { withFile } from "../../src/fs/file-source.ts";
 import { pendingHeader, pendingPath } from "../../src/update/pending.ts";
+import { readPending } from "../../src/update/probation.ts";
 import { E2eReleases, E2eWorld } from "../helpers/e2e-world.ts";
 import { digestOf } from "../helpers/installed.ts";
 
@@ -20,6 +21,7 @@ if (how === "signal") process.kill(process.pid, "SIGSEGV");
 if (how === "hang") for (;;);
 if (how === "sleep") Bun.sleepSync(60_000);
 if (how === "microtasks") (async () => { for (;;) await undefined; })();
+if (how === "update") { await spawn(); setInterval(() => undefined, 1_000); }
 if (how === "ask") console.log(prompt("and?"));
 if (how === "wait") Bun.spawnSync(["sleep", "4"]);
 if (how === "stay") setInterval(() => undefined, 1_000);
@@ -82,7 +84,22 @@ async function start(path: string, how: string): Promise<void> {
   await child.exited;
 }
 
-const isOn = (path: string): boolean => existsSync(pendingPath(path));
+/** Runs it with its updater until it says this on stderr; what it has said. */
+async function told(path: string, text: string): Promise<string> {
+  const child = starting(path, "update");
+  let said = "";
+  for await (const bytes of child.stderr) {
+    said += new TextDecoder().decode(bytes);
+    if (said.includes(text)) break;
+  }
+  child.kill("SIGKILL");
+  await child.exited;
+  return said;
+}
+
+function isOn(path: string): boolean {
+  return existsSync(pendingPath(path)) && readPending(pendingPath(path))?.isGood !== true;
+}
 
 test(
   "a new version that ends at every start is taken back, told of, and not installed again (H1)",
@@ -156,9 +173,11 @@ describe("a version on probation", () => {
       const waiting = ["ask", "wait"].map(async (how) => {
         const { path, old } = await installed();
         const child = starting(path, how, { RUSTPATCHER_HANG_SECONDS: "1" });
-        await Bun.sleep(4_000);
-        void child.stdin.write("so\n");
-        void child.stdin.end();
+        if (how === "ask") {
+          await Bun.sleep(4_000);
+          void child.stdin.write("so\n");
+          void child.stdin.flush();
+        }
         expect(await child.exited).toBe(0);
         expect(digestOf(path)).not.toBe(old);
         expect(isOn(path)).toBe(false);
@@ -204,6 +223,12 @@ describe("a version on probation", () => {
       expect(isOn(path)).toBe(false);
       for (let times = 0; times < 4; times++) await start(path, "exit");
       expect(digestOf(path)).not.toBe(old);
+      // Counted, with the one before it was healthy, and told of by the next start (H4).
+      const text = "version 1.5.0 has ended badly 5 of its first times";
+      expect(await told(path, text)).toContain(text);
+      expect(digestOf(path)).not.toBe(old);
+      for (let times = 0; times < 2; times++) await start(path, "nothing");
+      expect(existsSync(pendingPath(path))).toBe(false);
       const again = await installed();
       await start(again.path, "healthy");
       expect(isOn(again.path)).toBe(false);

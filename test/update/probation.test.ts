@@ -11,7 +11,13 @@ import { applyUpdate, restorePrevious, rollBack } from "../../src/update/apply.t
 import { Assembly } from "../../src/update/assemble.ts";
 import { Installation } from "../../src/update/installation.ts";
 import { tryLock, type Lock } from "../../src/update/lock.ts";
-import { failureOf, parsePending, pendingHeader, type Pending } from "../../src/update/pending.ts";
+import {
+  badEndsOf,
+  failureOf,
+  parsePending,
+  pendingHeader,
+  type Pending,
+} from "../../src/update/pending.ts";
 import {
   endProbation,
   isOnProbation,
@@ -70,6 +76,19 @@ describe("the pending file", () => {
     // Our own number is that of an earlier start, although a process has it: us.
     expect(failed([7, 7, 7])).toBe(true);
   });
+});
+
+test("a version that was healthy has not failed, however its starts end; they are counted", () => {
+  const alive = (pid: number): boolean => pid >= ALIVE;
+  const after = (text: string, ownPid = 7): readonly unknown[] => {
+    const pending = parsed(HEADER + text);
+    return [failureOf(pending, ownPid, alive), badEndsOf(pending, ownPid, alive)];
+  };
+  expect(after("1\ngood\n-1\n2\n3\n4\n5\n")).toEqual([undefined, 4]);
+  expect(after("1\ngood\n-1\n2\n-2\n")).toEqual([undefined, 0]);
+  expect(after(`1\ngood\n-1\n${ALIVE}\n7\n`)).toEqual([undefined, 0]);
+  // A container gives every start the same number, and the last one is we.
+  expect(after("7\ngood\n-7\n7\n7\n")).toEqual([undefined, 1]);
 });
 
 describe("an installed version", () => {
