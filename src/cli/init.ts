@@ -1,4 +1,5 @@
-import { initProject } from "../release/init.ts";
+import { findEntry, initProject } from "../release/init.ts";
+import { readJson } from "../release/project.ts";
 import { command, type Command } from "./command.ts";
 import { DEFAULT_KEY_FILE } from "./key-source.ts";
 import { JSON_ARGUMENT, report } from "./output.ts";
@@ -6,6 +7,13 @@ import { JSON_ARGUMENT, report } from "./output.ts";
 export const init: Command = command({
   meta: { name: "init", description: "Set up the app in this directory for updates" },
   args: {
+    yes: { type: "boolean", description: "Ask nothing, take what is usual" },
+    entry: {
+      type: "string",
+      description: "First source file of the app (default: asks, or the usual names)",
+      valueHint: "path",
+    },
+    github: { type: "boolean", description: "Write a release workflow for GitHub Actions as well" },
     "key-file": {
       type: "string",
       description: `Owner key to make, or to use if it is there (default: ${DEFAULT_KEY_FILE})`,
@@ -14,13 +22,35 @@ export const init: Command = command({
     ...JSON_ARGUMENT,
   },
   run({ args }) {
-    const result = initProject(process.cwd(), args["key-file"] ?? DEFAULT_KEY_FILE);
+    const directory = process.cwd();
+    const isAsking = args.yes !== true && args.json !== true && process.stdin.isTTY;
+    const result = initProject({
+      directory,
+      keyPath: args["key-file"] ?? DEFAULT_KEY_FILE,
+      entry: args.entry ?? (isAsking ? askEntry(directory) : undefined),
+      github: args.github ?? (isAsking ? askGithub() : false),
+    });
     report(args.json === true, result, [
       ...result.changes,
       "",
       `Public key: ${result.publicKey}`,
-      'Add to the app: import "rustpatcher/auto";',
-      "Then make a release: bun build.ts --sign",
+      "",
+      "Next:",
+      ...result.next.map((line) => `  ${line}`),
     ]);
   },
 });
+
+/** Undefined where there is no package.json, which `initProject` has a sentence for. */
+function askEntry(directory: string): string | undefined {
+  try {
+    const usual = findEntry(directory, readJson(`${directory}/package.json`));
+    return prompt("First source file of the app?", usual) ?? usual;
+  } catch {
+    return undefined;
+  }
+}
+
+function askGithub(): boolean {
+  return confirm("A release workflow for GitHub Actions?");
+}

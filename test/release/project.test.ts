@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { generateSeed, keyText, publicKeyOf } from "../../src/core/keys.ts";
 import { encodeZ32 } from "../../src/core/z32.ts";
 import { initProject } from "../../src/release/init.ts";
@@ -111,7 +111,7 @@ describe("init", () => {
   test("makes key, block, ignore line and build script, and keeps what was there", () => {
     project({ name: "app", version: "1.0.0", module: "src/app.ts", zebra: 1 });
     writeFileSync(join(directory, ".gitignore"), "dist");
-    const { publicKey } = initProject(directory, "./owner_key");
+    const { publicKey } = initProject({ directory, keyPath: "./owner_key" });
     const seed = readKeyFile(join(directory, "owner_key"));
     expect(publicKey).toBe(keyText(publicKeyOf(seed)));
     expect(statSync(join(directory, "owner_key")).mode & 0o777).toBe(0o600);
@@ -126,24 +126,65 @@ describe("init", () => {
     });
     expect(text.startsWith('{\n\t"name"')).toBe(true);
     expect(readFileSync(join(directory, "build.ts"), "utf8")).toContain('runBuild("src/app.ts")');
-    expect(() => initProject(directory, "./owner_key")).toThrow("block already");
+    expect(() => initProject({ directory, keyPath: "./owner_key" })).toThrow("block already");
   });
 
   test("uses a key that is there, and leaves a build.ts alone", () => {
     project({ name: "app" });
-    initProject(directory, "k");
+    initProject({ directory, keyPath: "k" });
     const seed = readKeyFile(join(directory, "k"));
     writeFileSync(join(directory, "package.json"), "{}");
     writeFileSync(join(directory, "build.ts"), "mine");
-    const { publicKey } = initProject(directory, "k");
+    const { publicKey } = initProject({ directory, keyPath: "k" });
     expect(publicKey).toBe(keyText(publicKeyOf(seed)));
     expect(readFileSync(join(directory, "build.ts"), "utf8")).toBe("mine");
     expect(readFileSync(join(directory, ".gitignore"), "utf8")).toBe("owner_key*\n");
   });
 
+  test("puts the import into the app, once, and gives package.json what a release needs", () => {
+    project({});
+    mkdirSync(join(directory, "src"));
+    const entry = join(directory, "src/main.ts");
+    writeFileSync(entry, "#!/usr/bin/env bun\nconsole.log(1);\n");
+    const { next } = initProject({ directory, keyPath: "elsewhere/../secret" });
+    const imported = '#!/usr/bin/env bun\nimport "rustpatcher/auto";\nconsole.log(1);\n';
+    expect(readFileSync(entry, "utf8")).toBe(imported);
+    const json = JSON.parse(readFileSync(join(directory, "package.json"), "utf8")) as Record<
+      string,
+      unknown
+    >;
+    expect(json).toMatchObject({ name: basename(directory), version: "0.1.0" });
+    expect(next).toEqual([
+      "bun build.ts --sign --key-file elsewhere/../secret",
+      `bunx rustpatcher publish ./${basename(directory)}`,
+    ]);
+    writeFileSync(join(directory, "package.json"), "{}");
+    initProject({ directory, keyPath: "secret", entry: "src/main.ts" });
+    expect(readFileSync(entry, "utf8")).toBe(imported);
+  });
+
+  test("writes a workflow that is valid, names no key, and is written once", () => {
+    project({ name: "app" });
+    initProject({ directory, keyPath: "k", github: true });
+    const path = join(directory, ".github/workflows/release.yml");
+    const text = readFileSync(path, "utf8");
+    const workflow = Bun.YAML.parse(text) as {
+      jobs: { release: { steps: { run?: string; env?: Record<string, string> }[] } };
+    };
+    const { steps } = workflow.jobs.release;
+    const [build] = steps.filter(({ run }) => run?.startsWith("bun build.ts") === true);
+    expect(build?.env).toEqual({ RUSTPATCHER_KEY: "${{ secrets.RUSTPATCHER_KEY }}" });
+    // What somebody writes into a tag's name is never pasted into a script.
+    for (const { run = "" } of steps) expect(run).not.toContain("${{");
+    writeFileSync(path, "mine");
+    writeFileSync(join(directory, "package.json"), "{}");
+    initProject({ directory, keyPath: "k", github: true });
+    expect(readFileSync(path, "utf8")).toBe("mine");
+  });
+
   test("refuses where there is no package.json, before it makes a key", () => {
     const empty = mkdtempSync(join(root, "empty-"));
-    expect(() => initProject(empty, "k")).toThrow("no package.json");
+    expect(() => initProject({ directory: empty, keyPath: "k" })).toThrow("no package.json");
     expect(() => statSync(join(empty, "k"))).toThrow();
   });
 });
