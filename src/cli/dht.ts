@@ -1,5 +1,5 @@
 import { isIPv4 } from "node:net";
-import { createBootstrapNode } from "../swarm/bootstrap-node.ts";
+import { createBootstrapNodes } from "../swarm/bootstrap-node.ts";
 import { SwarmError } from "../swarm/error.ts";
 import { command, type Command } from "./command.ts";
 import { usage } from "./error.ts";
@@ -20,7 +20,10 @@ export const dht: Command = command({
       type: "string",
       description: `IPv4 address of this machine that the others reach (default: ${DEFAULT_HOST})`,
     },
-    port: { type: "string", description: `UDP port, 0 for any (default: ${DEFAULT_PORT})` },
+    port: {
+      type: "string",
+      description: `UDP port, 0 for any (default: ${DEFAULT_PORT}); for others than this machine the three after it, too`,
+    },
     ...JSON_ARGUMENT,
   },
   async run({ args }) {
@@ -30,18 +33,18 @@ export const dht: Command = command({
     }
     const wanted = tryWholeNumber(args.port ?? DEFAULT_PORT, 0, PORT_MAX);
     if (wanted === undefined) throw usage(`--port must be a number from 0 to ${PORT_MAX}`);
-    const node = await createBootstrapNode({ host, port: wanted }).catch((cause: unknown) => {
+    const nodes = await createBootstrapNodes({ host, port: wanted }).catch((cause: unknown) => {
       throw cannotBind(host, wanted, cause);
     });
     try {
-      const port = node.address()?.port ?? wanted;
+      const port = nodes[0].address()?.port ?? wanted;
       report(args.json === true, { host, port }, [
         `${host}:${port}`,
         `Others join by ${BOOTSTRAP_VARIABLE}=${host}:${port}`,
       ]);
       await untilStopped(forEver);
     } finally {
-      await node.destroy({ force: true });
+      for (const node of nodes.toReversed()) await node.destroy({ force: true });
     }
   },
 });
