@@ -6,7 +6,12 @@ import { usage } from "./error.ts";
 import { KEY_ARGUMENTS, readOwnerKey } from "./key-source.ts";
 import { columns, complain, JSON_ARGUMENT, report } from "./output.ts";
 import { showProgress } from "./progress.ts";
-import { RELEASE_ARGUMENTS, settingsFrom } from "./release-arguments.ts";
+import {
+  ANNOUNCEMENT_ARGUMENTS,
+  announcementFrom,
+  RELEASE_ARGUMENTS,
+  settingsFrom,
+} from "./release-arguments.ts";
 
 export const build: Command = command({
   meta: { name: "build", description: "Compile an app for updates, and sign it" },
@@ -25,6 +30,7 @@ export const build: Command = command({
       valueHint: "z32",
     },
     sign: { type: "boolean", description: "Sign as well" },
+    ...ANNOUNCEMENT_ARGUMENTS,
     ...KEY_ARGUMENTS,
     minify: { type: "boolean", description: "Minify the app" },
     bytecode: { type: "boolean", description: "Compile the app to bytecode: starts faster" },
@@ -33,6 +39,9 @@ export const build: Command = command({
   async run({ args }) {
     if (args.sign !== true && (args.key !== undefined || args["key-file"] !== undefined)) {
       throw usage("a key is for signing: add --sign");
+    }
+    if (args.sign !== true && (args.rollout ?? args.critical ?? args.from) !== undefined) {
+      throw usage("--rollout, --critical and --from are a matter of signing: add --sign");
     }
     const targets = targetList(args.target);
     const progress = showProgress("signing", args.json === true);
@@ -44,6 +53,7 @@ export const build: Command = command({
         ...(targets !== undefined && { target: undefined }),
         publicKey: args["public-key"],
       },
+      announcement: announcementFrom(args),
       minify: args.minify === true,
       bytecode: args.bytecode === true,
       seed: args.sign === true ? readOwnerKey(args) : undefined,

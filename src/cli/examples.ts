@@ -3,11 +3,15 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   gen: ["rustpatcher gen ./owner_key"],
   init: ["rustpatcher init"],
   build: ["rustpatcher build ./app.ts --outfile my-app --sign --key-file ./owner_key"],
-  sign: ["rustpatcher sign ./my-app --key-file ./owner_key"],
+  sign: [
+    "rustpatcher sign ./my-app --key-file ./owner_key",
+    "rustpatcher sign ./my-app --rollout 10% --notes @CHANGES.md --key-file ./owner_key",
+  ],
   verify: ["rustpatcher verify ./my-app", "rustpatcher verify ./my-app --public-key <public key>"],
   inspect: ["rustpatcher inspect ./my-app --json"],
   status: ["rustpatcher status ./my-app", "rustpatcher status ./my-app --json"],
   publish: [
+    "rustpatcher publish ./my-app --rollout 50% --key-file ./owner_key",
     "rustpatcher publish ./my-app",
     "rustpatcher publish ./my-app --until-peers 3 --bootstrap 127.0.0.1:49737",
   ],

@@ -43,6 +43,7 @@ export const fetchNewest: Command = command({
     ).finally(() => progress.end());
     report(isJson, { ...name, path: out, ...installed }, [
       `${out}: ${installed.version}, ${amount(installed.sizeBytes)}, verified`,
+      ...(installed.notes === undefined ? [] : ["", installed.notes]),
     ]);
   },
 });

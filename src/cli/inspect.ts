@@ -19,7 +19,7 @@ export const inspect: Command = command({
   },
 });
 
-function lines({ record, autoload, bootstrap, ...fields }: Inspection): string[] {
+function lines({ record, autoload, bootstrap, notes, ...fields }: Inspection): string[] {
   const loads = Object.entries(autoload ?? {}).flatMap(([name, isOn]) => (isOn ? [name] : []));
   return [
     ...table({
@@ -28,5 +28,6 @@ function lines({ record, autoload, bootstrap, ...fields }: Inspection): string[]
       bootstrap: bootstrap.join(", "),
     }),
     ...(record === null ? ["no release record"] : ["release record:", ...table({ ...record })]),
+    ...(notes === null ? [] : ["release notes:", notes]),
   ];
 }

@@ -2,9 +2,11 @@ import { systemClock } from "../core/clock.ts";
 import { Rate } from "../core/rate.ts";
 import { parseUploadRate } from "../core/upload-rate.ts";
 import { isReleaseFile, readReleaseFile } from "../release/release-file.ts";
-import { publishExecutable, type PublishProgress } from "../release/publish.ts";
+import { parseRollout } from "../release/announcement.ts";
+import { publishExecutable, type AnnouncedAnew, type PublishProgress } from "../release/publish.ts";
 import { command, type Command } from "./command.ts";
 import { usage } from "./error.ts";
+import { KEY_ARGUMENTS, readOwnerKey } from "./key-source.ts";
 import { QUIET_ARGUMENT } from "./output.ts";
 import { showStatus } from "./progress.ts";
 import {
@@ -31,17 +33,31 @@ export const publish: Command = command({
       description: "Stop when so many copies have it (default: when stopped)",
       valueHint: "number",
     },
+    "until-percent": {
+      type: "string",
+      description: "Stop when this share of the copies met in the last two minutes has it",
+      valueHint: "number",
+    },
+    rollout: {
+      type: "string",
+      description: "Announce it anew, for this share of the copies; signs, so it takes the key",
+      valueHint: "50%",
+    },
+    critical: { type: "boolean", description: "Announce it anew, as critical; takes the key" },
     limit: {
       type: "string",
       description: "Send at most this much, for each executable (default: unlimited)",
       valueHint: "2 MB/s",
     },
+    ...KEY_ARGUMENTS,
     ...BOOTSTRAP_ARGUMENT,
     ...QUIET_ARGUMENT,
     json: { type: "boolean", description: "Print one JSON document a line" },
   },
   async run({ args }) {
     const untilCopies = untilPeers(args["until-peers"]);
+    const untilPercent = percentFrom(args["until-percent"]);
+    const anew = anewFrom(args);
     const uploadBytesPerS = limitFrom(args.limit);
     const paths = isReleaseFile(args.binary) ? readReleaseFile(args.binary) : [args.binary];
     const status = showStatus(paths.length === 1);
@@ -62,6 +78,8 @@ export const publish: Command = command({
           path,
           bootstrap,
           untilCopies,
+          untilPercent,
+          anew,
           uploadBytesPerS,
           clock: systemClock,
           log: warnings,
@@ -85,6 +103,28 @@ function untilPeers(text: string | undefined): number | undefined {
   return count;
 }
 
+function percentFrom(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const percent = tryWholeNumber(text.replace(/%$/, ""), 1, 100);
+  if (percent === undefined) throw usage("--until-percent must be a number from 1 to 100");
+  return percent;
+}
+
+function anewFrom(args: {
+  readonly rollout?: string | undefined;
+  readonly critical?: boolean | undefined;
+  readonly key?: string | undefined;
+  readonly "key-file"?: string | undefined;
+}): AnnouncedAnew | undefined {
+  const { rollout, critical } = args;
+  if (rollout === undefined && critical === undefined) return undefined;
+  return {
+    seed: readOwnerKey(args),
+    rolloutPercent: rollout === undefined ? undefined : parseRollout(rollout),
+    isCritical: critical,
+  };
+}
+
 function limitFrom(text: string | undefined): number {
   const bytesPerS = parseUploadRate(text ?? "unlimited");
   if (bytesPerS === 0) throw usage("--limit off would serve nobody");
@@ -92,9 +132,10 @@ function limitFrom(text: string | undefined): number {
 }
 
 function describe(
-  { version, target, copies, servedBytes, connections }: PublishProgress,
+  { version, target, copies, met, percent, servedBytes, connections }: PublishProgress,
   bytesPerS: number,
 ): string {
+  const share = percent === null ? "" : ` (${percent} % of ${met} met)`;
   const rate = bytesPerS > 0 ? ` (${amount(Math.round(bytesPerS))}/s)` : "";
-  return `serving ${version} for ${target}: ${copies} ${copies === 1 ? "copy has" : "copies have"} it, ${amount(servedBytes)} sent${rate}, ${connections} connected`;
+  return `serving ${version} for ${target}: ${copies} ${copies === 1 ? "copy has" : "copies have"} it${share}, ${amount(servedBytes)} sent${rate}, ${connections} connected`;
 }

@@ -8,7 +8,12 @@ import { usage } from "./error.ts";
 import { KEY_ARGUMENTS, readOwnerKey } from "./key-source.ts";
 import { columns, complain, JSON_ARGUMENT, report } from "./output.ts";
 import { showProgress, type Progress } from "./progress.ts";
-import { RELEASE_ARGUMENTS, settingsFrom } from "./release-arguments.ts";
+import {
+  ANNOUNCEMENT_ARGUMENTS,
+  announcementFrom,
+  RELEASE_ARGUMENTS,
+  settingsFrom,
+} from "./release-arguments.ts";
 
 export const sign: Command = command({
   meta: { name: "sign", description: "Sign an executable in place" },
@@ -20,6 +25,7 @@ export const sign: Command = command({
     },
     ...KEY_ARGUMENTS,
     ...RELEASE_ARGUMENTS,
+    ...ANNOUNCEMENT_ARGUMENTS,
     force: {
       type: "boolean",
       description: "Hand the app to this key although another owner has it",
@@ -31,6 +37,7 @@ export const sign: Command = command({
     const options: SignOptions = {
       seed: readOwnerKey(args),
       settings: settingsFrom(args),
+      announcement: announcementFrom(args),
       force: args.force === true,
       directory: process.cwd(),
       publishedS: Math.floor(systemClock.nowMs() / 1000),

@@ -14,6 +14,8 @@ export type ExeErrorCode =
   /** A region without the extension: its position is not signed and it cannot be published. */
   | "REGION_CORE_ONLY"
   | "EXTENSION_INVALID"
+  /** Release notes that are too long, or that a terminal would act on. */
+  | "NOTES_INVALID"
   | "SIZE_MISMATCH"
   | "HASH_MISMATCH"
   | "ROOT_MISMATCH"

@@ -52,6 +52,8 @@ export interface Extension {
   readonly sharedSecret: Uint8Array | undefined;
   /** False: it tells nobody how much it serves and what it refuses. Default true. */
   readonly statistics?: boolean | undefined;
+  /** Release notes as notes.ts codes them. Not a setting: the record names them by themselves. */
+  readonly notes?: Uint8Array | undefined;
   /** Absent until signed. */
   readonly record: SignedRecord | undefined;
 }
@@ -92,12 +94,21 @@ export function settingsDigest(extension: Extension): Uint8Array {
 /** @throws {ExeError} EXTENSION_INVALID when the values do not fit. Returns 3920 new bytes. */
 export function encodeExtension(extension: Extension): Uint8Array {
   const map = settingsMap(extension);
+  if (extension.notes !== undefined) map.set("notes", extension.notes);
   if (extension.record !== undefined) {
     map.set("record", extension.record.bytes);
     map.set("signature", extension.record.signature);
   }
   const cbor = encodeCbor(map);
-  if (cbor.length > CBOR_MAX_BYTES) throw invalid("the configuration does not fit into the region");
+  const excessBytes = cbor.length - CBOR_MAX_BYTES;
+  if (excessBytes > 0 && extension.notes !== undefined) {
+    throw new ExeError(
+      "NOTES_INVALID",
+      `the release notes do not fit into the region, by ${excessBytes} bytes of ${extension.notes.length} that they take compressed: shorten them`,
+      { blame: "usage", excessBytes },
+    );
+  }
+  if (excessBytes > 0) throw invalid("the configuration does not fit into the region");
   const out = new Uint8Array(EXTENSION_BYTES);
   out.set(concat(EXTENSION_MAGIC, u16le(cbor.length), cbor));
   return out;
@@ -139,10 +150,17 @@ function decodeMap(fields: Fields): Extension {
     bootstrap: decodeBootstrap(fields.take("bootstrap") ?? []),
     sharedSecret: fields.has("secret") ? fields.bytes("secret", SECRET_BYTES) : undefined,
     ...(fields.has("statistics") ? { statistics: fields.boolean("statistics") } : {}),
+    ...(fields.has("notes") && { notes: decodeNotes(fields.take("notes")) }),
     record: decodeRecord(fields),
   };
   fields.end();
   return extension;
+}
+
+/** What they say is looked at where they are shown. */
+function decodeNotes(value: CborValue | undefined): Uint8Array {
+  if (value instanceof Uint8Array) return value;
+  throw invalid("the release notes");
 }
 
 function decodeRecord(fields: Fields): SignedRecord | undefined {

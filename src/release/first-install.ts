@@ -12,6 +12,8 @@ import type { TargetName } from "../core/target-key.ts";
 import { aroundRegion } from "../exe/canonical.ts";
 import { checkRegion } from "../exe/check-region.ts";
 import { ExeError } from "../exe/error.ts";
+import { decodeRegion } from "../exe/full-region.ts";
+import { notesIn } from "../exe/notes.ts";
 import { completion, normalForm } from "../exe/normal-form.ts";
 import { REGION_BYTES } from "../exe/region.ts";
 import { verifyExecutable, type VerifiedFull } from "../exe/verify-executable.ts";
@@ -42,6 +44,8 @@ export interface FirstInstall {
   readonly version: string;
   /** Of the file. */
   readonly sizeBytes: number;
+  /** Release notes, as signed. */
+  readonly notes?: string;
 }
 
 const MODE = 0o755;
@@ -132,7 +136,13 @@ async function install(
     fsyncSync(file.fd);
     renameSync(file.path, out);
     syncDirectory(dirname(out));
-    return { version: version.text, sizeBytes: fileSource(file.fd).sizeBytes };
+    const { extension } = decodeRegion(region);
+    const notes = extension && notesIn(extension, record.record);
+    return {
+      version: version.text,
+      sizeBytes: fileSource(file.fd).sizeBytes,
+      ...(notes !== undefined && { notes }),
+    };
   } finally {
     discard(file);
   }

@@ -4,6 +4,7 @@ import { decodeRecord, type ReleaseRecord } from "../core/release-record.ts";
 import type { ByteSource } from "../core/source.ts";
 import { tryDetectMachine } from "../exe/detect.ts";
 import type { Extension } from "../exe/extension.ts";
+import { notesIn } from "../exe/notes.ts";
 import { findRegion } from "../exe/find-region.ts";
 import { decodeRegion } from "../exe/full-region.ts";
 import { targetOf } from "../exe/machine.ts";
@@ -41,6 +42,8 @@ export interface Inspection {
   /** The secret itself is in every copy, but need not be on a screen. */
   readonly hasSharedSecret: boolean;
   readonly record: InspectedRecord | null;
+  /** Release notes that the record signs. */
+  readonly notes: string | null;
 }
 
 export interface InspectedRecord {
@@ -57,6 +60,11 @@ export interface InspectedRecord {
   /** ISO 8601; null = never. */
   readonly expires: string | null;
   readonly from: string | null;
+  /** Percent of the copies that may install it now. */
+  readonly rollout: number;
+  readonly critical: boolean;
+  /** The highest version that it withdraws. */
+  readonly withdrawn: string | null;
   /** Hexadecimal. */
   readonly signature: string;
 }
@@ -92,7 +100,8 @@ function describeCore(core: RegionCore) {
 }
 
 function describeExtension(extension: Extension | undefined) {
-  const record = extension?.record;
+  const signed = extension?.record;
+  const record = signed && decodeRecord(signed.bytes);
   return {
     app: extension?.app ?? null,
     publicKey: extension === undefined ? null : keyText(extension.owner),
@@ -104,9 +113,10 @@ function describeExtension(extension: Extension | undefined) {
     bootstrap: extension?.bootstrap ?? [],
     hasSharedSecret: extension?.sharedSecret !== undefined,
     record:
-      record === undefined
+      record === undefined || signed === undefined
         ? null
-        : describeRecord(decodeRecord(record.bytes), record.signature.toHex()),
+        : describeRecord(record, signed.signature.toHex()),
+    notes: (extension && record && notesIn(extension, record)) ?? null,
   };
 }
 
@@ -123,6 +133,9 @@ function describeRecord(record: ReleaseRecord, signature: string): InspectedReco
     published: date(record.publishedS),
     expires: record.expiresS === 0 ? null : date(record.expiresS),
     from: record.from?.text ?? null,
+    rollout: record.x.rolloutPercent ?? 100,
+    critical: record.x.isCritical === true,
+    withdrawn: record.x.withdrawn?.text ?? null,
     signature,
   };
 }

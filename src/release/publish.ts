@@ -1,16 +1,21 @@
 /** Serving a signed executable without running it. */
 import { closeSync } from "node:fs";
+import type { SecretSeed } from "../core/brand.ts";
 import type { Clock } from "../core/clock.ts";
+import { publicKeyOf } from "../core/keys.ts";
 import { RECORD_FUTURE_MAX_S } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
-import type { ReleaseRecord } from "../core/release-record.ts";
+import { signRecord, type ReleaseRecord, type VerifiedRecord } from "../core/release-record.ts";
 import { canonicalStream } from "../exe/canonical.ts";
 import { verifyExecutable, type VerifiedFull } from "../exe/verify-executable.ts";
 import { fileSource, openFile } from "../fs/file-source.ts";
 import { bootstrapFrom } from "../swarm/bootstrap.ts";
+import { Adoption } from "../swarm/adoption.ts";
 import { Copies } from "../swarm/copies.ts";
 import { Swarm } from "../swarm/swarm.ts";
+import { additionsOf } from "./announcement.ts";
 import { ReleaseError } from "./error.ts";
+import { refuseOtherKey } from "./settings.ts";
 
 export interface PublishProgress {
   readonly version: string;
@@ -19,6 +24,9 @@ export interface PublishProgress {
   readonly servedBytes: number;
   /** Copies that say they have this release. */
   readonly copies: number;
+  /** Copies met in the last two minutes, and the share of them that has it; null when nobody was met. */
+  readonly met: number;
+  readonly percent: number | null;
   /** Clients connected now. */
   readonly connections: number;
 }
@@ -29,6 +37,10 @@ export interface PublishOptions {
   readonly bootstrap: string | undefined;
   /** Ends when so many copies have it. */
   readonly untilCopies: number | undefined;
+  /** Ends when this share of the copies met has it, 1 to 100; not in the first half minute. */
+  readonly untilPercent?: number | undefined;
+  /** Announces it anew, for more copies than its own record says, or as critical. Its file stays as it is. */
+  readonly anew?: AnnouncedAnew | undefined;
   /** To all others together. */
   readonly uploadBytesPerS: number;
   readonly clock: Clock;
@@ -39,7 +51,15 @@ export interface PublishOptions {
   readonly signal: AbortSignal;
 }
 
+export interface AnnouncedAnew {
+  readonly seed: SecretSeed;
+  readonly rolloutPercent?: number | undefined;
+  readonly isCritical?: boolean | undefined;
+}
+
 const LOOK_EVERY_MS = 1_000;
+/** The first who are met are no picture of the others. */
+const SETTLE_MS = 30_000;
 /** How often the DHT is refreshed, and peers are asked what they hold. */
 const INTERVAL_MS = 10_000;
 
@@ -50,13 +70,17 @@ const INTERVAL_MS = 10_000;
  */
 export async function publishExecutable(options: PublishOptions): Promise<PublishProgress> {
   const { path, clock, log, onProgress, untilCopies = Infinity, signal } = options;
+  const { untilPercent = Infinity } = options;
   // Served from this descriptor: a file that is put in its place meanwhile is not what was verified.
   const fd = openFile(path);
   try {
     const source = fileSource(fd);
     const own = publishable(verifyExecutable(source), clock);
     const { owner, extension, record, region, table, offset } = own;
+    const newest = announced(own, options);
     const copies = new Copies(table.root);
+    const adoption = new Adoption(table.root);
+    const startedMs = clock.monotonicMs();
     let servedBytes = 0;
     const swarm = await Swarm.start({
       owner,
@@ -65,9 +89,10 @@ export async function publishExecutable(options: PublishOptions): Promise<Publis
       bootstrap: bootstrapFrom(options.bootstrap, extension.bootstrap),
       clock,
       log,
-      newest: record,
+      newest,
       onRecord: (newer) => log("warn", newsOf(newer.record)),
       copies,
+      onMet: async ({ publicKey, roots }) => adoption.meet(publicKey, roots, clock.monotonicMs()),
       onServed: (sizeBytes) => (servedBytes += sizeBytes),
       ...(extension.statistics === false ? {} : { refusal: () => undefined }),
       uploadBytesPerS: options.uploadBytesPerS,
@@ -78,11 +103,18 @@ export async function publishExecutable(options: PublishOptions): Promise<Publis
       target: record.record.target,
       servedBytes,
       copies: copies.count,
+      met: adoption.met(clock.monotonicMs()),
+      percent: adoption.percent(clock.monotonicMs()) ?? null,
       connections: swarm.connections,
     });
     try {
       swarm.serve({ record, region, table, stream: canonicalStream(source, offset) });
-      await watch(progress, (now) => now.copies >= untilCopies, onProgress, signal);
+      const isDone = ({ copies: count, percent }: PublishProgress): boolean =>
+        count >= untilCopies ||
+        (percent !== null &&
+          percent >= untilPercent &&
+          clock.monotonicMs() - startedMs >= SETTLE_MS);
+      await watch(progress, isDone, onProgress, signal);
       return progress();
     } finally {
       await swarm.destroy();
@@ -90,6 +122,23 @@ export async function publishExecutable(options: PublishOptions): Promise<Publis
   } finally {
     closeSync(fd);
   }
+}
+
+/** The record that the swarm is told: the file's own, or one of the same release for other copies. */
+function announced({ owner, record }: VerifiedFull, options: PublishOptions): VerifiedRecord {
+  if (options.anew === undefined) return record;
+  const { seed, ...announcement } = options.anew;
+  refuseOtherKey(owner, publicKeyOf(seed));
+  const { rolloutPercent: _rollout, isCritical: _critical, ...kept } = record.record.x;
+  if (kept.settings === undefined) {
+    throw refused("it was signed before releases could be announced anew: sign it again");
+  }
+  const nowS = Math.floor(options.clock.nowMs() / 1000);
+  return signRecord(seed, {
+    ...record.record,
+    publishedS: Math.max(nowS, record.record.publishedS + 1),
+    x: { ...kept, ...additionsOf(announcement) },
+  });
 }
 
 /** Tells about each change until `isDone` or the signal. */

@@ -6,7 +6,9 @@ import { publicKeyOf } from "../core/keys.ts";
 import type { Target } from "../core/target.ts";
 import { detectMachine } from "../exe/detect.ts";
 import { targetOf } from "../exe/machine.ts";
+import { encodeNotes } from "../exe/notes.ts";
 import { withFile } from "../fs/file-source.ts";
+import { additionsOf, lowestFrom, type Announcement } from "./announcement.ts";
 import { compileApp } from "./compile.ts";
 import { ReleaseError } from "./error.ts";
 import { findProject } from "./project.ts";
@@ -34,6 +36,7 @@ export interface BuildOptions {
   readonly directory?: string;
   readonly minify?: boolean;
   readonly bytecode?: boolean;
+  readonly announcement?: Announcement | undefined;
   /** Undefined: reserve only; the executable is signed later or elsewhere. */
   readonly seed?: SecretSeed | undefined;
   readonly publishedS: number;
@@ -56,6 +59,7 @@ export interface BuiltExecutable {
  */
 export async function buildRelease(options: BuildOptions): Promise<BuiltExecutable> {
   const { entry, seed, publishedS, onProgress, minify = false, bytecode = false } = options;
+  const { announcement = {} } = options;
   const project = findProject(dirname(resolve(entry)), options.directory);
   const settings = firstOf(options.settings, project?.settings);
   const signer = seed === undefined ? undefined : publicKeyOf(seed);
@@ -71,7 +75,11 @@ export async function buildRelease(options: BuildOptions): Promise<BuiltExecutab
   const version = versionOf(settings);
   const requested = requestedTarget(settings);
   const host = targetOf(withFile(process.execPath, detectMachine));
-  const extension = toExtension(settings, owner, requested ?? host);
+  additionsOf(announcement);
+  lowestFrom(announcement);
+  const notes =
+    announcement.notes === undefined ? undefined : encodeNotes(announcement.notes).coded;
+  const extension = { ...toExtension(settings, owner, requested ?? host), notes };
   const name = `${options.outfile ?? basename(extension.app)}${options.suffix ?? ""}`;
   const path = outfileOf(name, extension.target);
   mkdirSync(dirname(path), { recursive: true });
@@ -82,7 +90,9 @@ export async function buildRelease(options: BuildOptions): Promise<BuiltExecutab
     await compileApp({ entry, outfile: draft, target: requested, minify, bytecode });
     reserveExecutable(draft, extension, version);
     const signed =
-      seed === undefined ? undefined : signExecutable(draft, { seed, publishedS, onProgress });
+      seed === undefined
+        ? undefined
+        : signExecutable(draft, { seed, publishedS, announcement, onProgress });
     renameSync(draft, path);
     return { path, target: extension.target, version: version.text, signed };
   } finally {

@@ -18,11 +18,13 @@ import { ExeError } from "../exe/error.ts";
 import { encodeExtension, settingsDigest, type Extension } from "../exe/extension.ts";
 import { findRegion, type FoundRegion } from "../exe/find-region.ts";
 import { decodeRegion } from "../exe/full-region.ts";
+import { digestOfCoded, encodeNotes, type CodedNotes } from "../exe/notes.ts";
 import { isForTarget, targetOf } from "../exe/machine.ts";
 import { tryNormalForm } from "../exe/normal-form.ts";
 import { CORE_BYTES, coreState, decodeCore, encodeCore, type RegionCore } from "../exe/region.ts";
 import { readAutoload } from "../exe/standalone.ts";
 import { verifyExecutable, type VerifiedExecutable } from "../exe/verify-executable.ts";
+import { additionsOf, lowestFrom, type Announcement } from "./announcement.ts";
 import { ReleaseError } from "./error.ts";
 import { inNormalForm, refuseCoreOnlyMacos } from "./code-signature.ts";
 import { findProject } from "./project.ts";
@@ -47,6 +49,7 @@ export interface SignOptions {
   readonly directory?: string;
   /** Hands the executable to this key although it names or was signed by another owner. */
   readonly force?: boolean;
+  readonly announcement?: Announcement | undefined;
   /** Date of the release. */
   readonly publishedS: number;
   /** As if the file were gone through once. */
@@ -67,7 +70,7 @@ export interface SignedExecutable {
  * case the file stays as it was.
  * @throws {ReleaseError} KEY_MISMATCH, KEY_INSIDE, CONFIG_MISSING, CONFIG_INVALID, TARGET_UNSUPPORTED,
  *   CODE_SIGNED
- * @throws {ExeError} REGION_MISSING, REGION_AMBIGUOUS, REGION_TRUNCATED, …
+ * @throws {ExeError} NOTES_INVALID, REGION_MISSING, REGION_AMBIGUOUS, REGION_TRUNCATED, …
  * @throws {CoreError} VERSION_INVALID, FIELD_INVALID
  * @throws {FsError}
  */
@@ -111,6 +114,8 @@ function signFull(
   const version = versionOf(settings);
   const target = targetFor(draft.source, settings);
   const unsigned = toExtension(settings, owner, target);
+  const { announcement = {} } = options;
+  const notes = notesOf(announcement, before.extension);
   const stream = canonicalStream(draft.source, offset);
   const record = signRecord(options.seed, {
     app: unsigned.app,
@@ -122,12 +127,24 @@ function signFull(
     root: ChunkTable.ofStream(stream).root,
     publishedS: options.publishedS,
     expiresS: 0,
-    from: undefined,
-    x: { settings: settingsDigest(unsigned) },
+    from: lowestFrom(announcement),
+    x: {
+      ...additionsOf(announcement),
+      settings: settingsDigest(unsigned),
+      ...(notes !== undefined && { notes: notes.digest }),
+    },
   });
-  const extension: Extension = { ...unsigned, record };
+  const extension: Extension = { ...unsigned, notes: notes?.coded, record };
   draft.write(offset + CORE_BYTES, encodeExtension(extension));
   signCore(draft, offset, options.seed, version);
+}
+
+/** New ones, or those that are there already: the ones of a build, or of the same release announced before. */
+function notesOf({ notes }: Announcement, before: Extension | undefined): CodedNotes | undefined {
+  if (notes !== undefined) return encodeNotes(notes);
+  const coded = before?.notes;
+  const digest = coded && digestOfCoded(coded);
+  return coded === undefined || digest === undefined ? undefined : { coded, digest };
 }
 
 /** Exactly what `rustpatcher sign` of the Rust crate does to its own binaries. */

@@ -6,6 +6,7 @@ import type { PublicKey } from "../core/brand.ts";
 import type { Log } from "../core/log.ts";
 import type { Installation } from "./installation.ts";
 import { tryLock, type Lock } from "./lock.ts";
+import { INSTALL_ID_BYTES } from "./rollout.ts";
 import { readStateFile, writeStateFile, type StoredState } from "./state-file.ts";
 import type { TrustedState } from "./trusted-state.ts";
 
@@ -35,6 +36,8 @@ export class DurableState {
     this.#owner = owner;
     this.#log = log;
     this.#merge(nowMs);
+    // Written with the first record that is learnt: before that there was nothing to decide by it.
+    trusted.installId ??= crypto.getRandomValues(new Uint8Array(INSTALL_ID_BYTES));
   }
 
   /** Writes it, unless another copy is writing. `held`: the caller has the lock. True when it is written. */
@@ -61,6 +64,7 @@ export class DurableState {
     try {
       stored = readStateFile(this.#installation.statePath, this.#owner);
       if (stored === undefined) return;
+      this.trusted.installId = stored.installId ?? this.trusted.installId;
       for (const root of stored.refused) this.trusted.refuse(root);
       // Step 2, like any other record: read back is not the same as trusted.
       this.trusted.learn(stored.newest, nowMs);

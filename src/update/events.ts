@@ -6,6 +6,13 @@ export interface ReleaseInfo {
   readonly sizeBytes: number;
   /** Unix seconds. */
   readonly publishedS: number;
+  /** The owner says that it matters: not held back by a rollout. */
+  readonly critical: boolean;
+  /**
+   * Release notes, as signed: text without control characters. Known once a peer has given them, so with
+   * `available` as a rule; absent when there are none.
+   */
+  readonly notes?: string;
 }
 
 export interface ProgressInfo extends ReleaseInfo {

@@ -73,7 +73,7 @@ export class Fetcher {
         // Step 6: every error is a refusal of this file; the only question is whose fault it was.
         if (!(cause instanceof ExeError) || tries >= REGIONS_PER_TRY_MAX) throw cause;
         this.#remember(region);
-        region = await this.#fetchRegion(candidate, signal);
+        region = await this.region(candidate, signal);
       }
     }
   }
@@ -117,7 +117,8 @@ export class Fetcher {
     return region;
   }
 
-  async #fetchRegion(candidate: Candidate, signal: AbortSignal): Promise<Uint8Array> {
+  /** Steps 3 and 4 for the region alone. @throws {SwarmError} */
+  async region(candidate: Candidate, signal: AbortSignal): Promise<Uint8Array> {
     const { region } = await this.#context.source.fetch(candidate, {
       checkRegion: (bytes) => this.#checkRegion(bytes, candidate),
       missing: () => [],

@@ -2,6 +2,7 @@
  * The trusted state on disk, beside the executable: a CBOR map
  *
  *   format     uint   1
+ *   id         bytes  16, optional: this install's throw in staged rollouts; never sent
  *   record     bytes  the newest release record seen, as signed
  *   refused    array  content roots, 32 bytes each, oldest first
  *   signature  bytes  64, of the record
@@ -23,6 +24,7 @@ import { readOwnFile } from "../fs/own-file.ts";
 import { renameOver } from "../fs/rename-over.ts";
 import { createBeside, discard, syncDirectory, writeAll } from "../fs/temporary-file.ts";
 import { UpdateError } from "./error.ts";
+import { INSTALL_ID_BYTES } from "./rollout.ts";
 import type { TrustedState } from "./trusted-state.ts";
 
 const FORMAT = 1;
@@ -30,6 +32,7 @@ const FORMAT = 1;
 export interface StoredState {
   readonly newest: VerifiedRecord;
   readonly refused: readonly ContentRoot[];
+  readonly installId: Uint8Array | undefined;
 }
 
 /**
@@ -55,8 +58,9 @@ function decodeState(bytes: Uint8Array, owner: PublicKey): StoredState {
   }
   const newest = verifyRecord(owner, record, asSignature(fields.bytes("signature", 64)));
   const refused = decodeRefused(fields.take("refused") ?? []);
+  const installId = fields.has("id") ? fields.bytes("id", INSTALL_ID_BYTES) : undefined;
   fields.end();
-  return { newest, refused };
+  return { newest, refused, installId };
 }
 
 function decodeRefused(value: CborValue): ContentRoot[] {
@@ -82,6 +86,7 @@ export function writeStateFile(path: string, state: TrustedState): void {
       ["record", state.newest.bytes],
       ["signature", state.newest.signature],
       ["refused", state.refused.map(fromHex)],
+      ...(state.installId === undefined ? [] : ([["id", state.installId]] as const)),
     ]),
   );
   const temporary = createBeside(path);

@@ -10,6 +10,7 @@ import { heightOf, isWithdrawnBy, type VerifiedRecord } from "../core/release-re
 import type { TargetName } from "../core/target-key.ts";
 import { compareVersions, type ParsedVersion } from "../core/version.ts";
 import { UpdateError, type UpdateErrorCode } from "./error.ts";
+import { isHeldBack } from "./rollout.ts";
 
 declare const decided: unique symbol;
 /** A release that step 2 allows to be fetched. Only TrustedState makes these. */
@@ -25,6 +26,8 @@ export class TrustedState {
   #installed: ParsedVersion;
   /** Is what is installed a release of another channel? */
   #isForeign: boolean;
+  /** What this install's share of a rollout is told by. Absent: it is not among the first. */
+  installId: Uint8Array | undefined;
   /** Content roots in hexadecimal, oldest first. */
   readonly #refused = new Set<string>();
 
@@ -128,6 +131,14 @@ export class TrustedState {
     return isWithdrawnBy(this.#installed, this.#newest.record);
   }
 
+  /** Is the newest release, so far, for others first? Who goes back from a withdrawn version does not wait. */
+  get isHeldBack(): boolean {
+    const record = this.#newest?.record;
+    if (record?.x.rolloutPercent === undefined || this.isWithdrawn) return false;
+    if (!this.isNext(record.version)) return false;
+    return this.installId === undefined || isHeldBack(record, this.installId);
+  }
+
   /** Step 2: may an executable of this version take the place of what is installed? */
   isNext(version: ParsedVersion): boolean {
     if (compareVersions(version, this.#installed) > 0) return true;
@@ -154,6 +165,7 @@ export class TrustedState {
         this.#newest,
       );
     }
+    if (this.isHeldBack) return undefined;
     if (this.#refused.has(toHex(record.root))) {
       throw refusal("REFUSED", "the release was tried here and could not be started", this.#newest);
     }

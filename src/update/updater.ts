@@ -11,6 +11,8 @@ import { DISCOVER_TIMEOUT_MS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { VerifiedRecord } from "../core/release-record.ts";
 import type { UpdateMode } from "../core/update-mode.ts";
+import { decodeRegion } from "../exe/full-region.ts";
+import { notesIn } from "../exe/notes.ts";
 import { REGION_BYTES } from "../exe/region.ts";
 import type { VerifiedFull } from "../exe/verify-executable.ts";
 import { applyUpdate, restorePrevious, rollBack, rollBackTo } from "./apply.ts";
@@ -59,6 +61,8 @@ export interface UpdaterOptions {
 
 /** After these nothing is left on the disk: the release is not wanted any more, or the disk is in trouble. */
 const WORTHLESS = new Set(["REHEARSAL_FAILED", "IO_FAILED", "DISK_FULL"]);
+/** For a region, two kilobytes, from peers that are about to be asked for more. */
+const NOTES_TIMEOUT_MS = 5_000;
 const DAY_MS = 86_400_000;
 /** After so many days without a release it is worth telling whoever listens. Many apps are that calm. */
 const FREEZE_DAYS = 30;
@@ -75,6 +79,8 @@ export class Updater {
   #cancelMoment: (() => void) | undefined;
   /** Content root of the release that `available` was last told for. */
   #announced = "";
+  /** Of that release. */
+  #notes: string | undefined;
   #fetching: Candidate | undefined;
   /** Ends the download under way, and nothing else. */
   #supersede = new AbortController();
@@ -127,7 +133,7 @@ export class Updater {
     return this.#enqueue(async () => {
       const candidate = await this.#look(true);
       if (candidate !== undefined) this.#schedule(0, false);
-      return candidate && infoOf(candidate);
+      return candidate && this.#infoOf(candidate);
     });
   }
 
@@ -162,7 +168,7 @@ export class Updater {
         const { version, channel } = previous.record.record;
         state.trusted.markInstalled(version, channel);
         state.save(clock.nowMs(), lock);
-        const release = infoOf(previous.record);
+        const release = this.#infoOf(previous.record);
         if (!installation.isRunningAtPath()) this.#restartInto(release);
         return release;
       } finally {
@@ -280,6 +286,10 @@ export class Updater {
     }
     if (candidate !== undefined && this.#announced !== candidate.record.root.toHex()) {
       this.#announced = candidate.record.root.toHex();
+      this.#notes = undefined;
+      if (candidate.record.x.notes !== undefined) {
+        this.#notes = await this.#fetchNotes(candidate);
+      }
       this.#announce(candidate);
     }
     return candidate;
@@ -303,11 +313,40 @@ export class Updater {
 
   #announce(candidate: Candidate): void {
     const { state, emit, log } = this.#options;
-    const release = infoOf(candidate);
+    const release = this.#infoOf(candidate);
     if (!state.trusted.isWithdrawn) return emit({ name: "available", release });
     const version = state.trusted.installed.text;
     emit({ name: "withdrawn", version, release });
     log("warn", `version ${version} was withdrawn by its owner; going back to ${release.version}`);
+  }
+
+  /** What nobody gives soon is left out: an update does not wait for its description. */
+  async #fetchNotes(candidate: Candidate): Promise<string | undefined> {
+    const { clock } = this.#options;
+    const timeout = new AbortController();
+    const cancel = clock.after(NOTES_TIMEOUT_MS, () => timeout.abort());
+    try {
+      const signal = AbortSignal.any([this.#stop.signal, timeout.signal]);
+      const { extension } = decodeRegion(await this.#fetcher.region(candidate, signal));
+      return extension && notesIn(extension, candidate.record);
+    } catch {
+      // The download says what is wrong with the peers, if something is.
+      return undefined;
+    } finally {
+      cancel();
+    }
+  }
+
+  #infoOf({ record }: VerifiedRecord): ReleaseInfo {
+    const { version, lengthBytes, publishedS, x } = record;
+    const isAnnounced = record.root.toHex() === this.#announced;
+    return {
+      version: version.text,
+      sizeBytes: lengthBytes + REGION_BYTES,
+      publishedS,
+      critical: x.isCritical === true,
+      ...(isAnnounced && this.#notes !== undefined && { notes: this.#notes }),
+    };
   }
 
   /** A freeze looks like an owner who releases nothing (attack E5): all that can be told is the age. */
@@ -342,7 +381,7 @@ export class Updater {
   /** Steps 3 to 7. Afterwards the installed executable is the candidate, or a newer one. */
   async #install(candidate: Candidate): Promise<void> {
     const { installation, state, emit, clock, own } = this.#options;
-    const release = infoOf(candidate);
+    const release = this.#infoOf(candidate);
     this.#recover();
     installation.probe(installation.checkSafe());
     this.#tellOfOtherNames();
@@ -405,7 +444,7 @@ export class Updater {
     if (applied === undefined) return false;
     const identity = lstatSync(installation.path, { bigint: true });
     this.#setInstalled(InstalledFile.ofUpdate(installation, { ...applied, identity }));
-    emit({ name: "applied", release: infoOf(candidate) });
+    emit({ name: "applied", release: this.#infoOf(candidate) });
     return true;
   }
 
@@ -494,7 +533,7 @@ export class Updater {
     const { installation, own, state } = this.#options;
     const file = InstalledFile.adopt(installation, own, state.trusted);
     this.#setInstalled(file);
-    this.#options.emit({ name: "applied", release: infoOf(file.executable.record) });
+    this.#options.emit({ name: "applied", release: this.#infoOf(file.executable.record) });
   }
 
   #setInstalled(file: InstalledFile): void {
@@ -543,7 +582,7 @@ export class Updater {
 
   #restart(): ReleaseInfo | undefined {
     if (this.#installed === undefined) return undefined;
-    const release = infoOf(this.#installed.executable.record);
+    const release = this.#infoOf(this.#installed.executable.record);
     this.#restartInto(release);
     return release;
   }
@@ -557,16 +596,11 @@ export class Updater {
 
   #progress(made: DownloadProgress): void {
     if (this.#fetching === undefined) return;
-    const progress = { ...infoOf(this.#fetching), ...made };
+    const progress = { ...this.#infoOf(this.#fetching), ...made };
     this.#options.emit({ name: "progress", progress });
   }
 }
 
 function busy(): UpdateError {
   return new UpdateError("BUSY", "another copy of this program is updating it", { blame: "local" });
-}
-
-function infoOf({ record }: VerifiedRecord): ReleaseInfo {
-  const { version, lengthBytes, publishedS } = record;
-  return { version: version.text, sizeBytes: lengthBytes + REGION_BYTES, publishedS };
 }

@@ -354,3 +354,31 @@ test(
   },
   TIMEOUT_MS,
 );
+
+describe("what is said of a release", () => {
+  const SIGN = ["sign", "app", "--key-file", "key", ...NAMED];
+
+  test("from flags and a file, shown by inspect", () => {
+    file("app", blank());
+    writeFileSync(join(directory, "notes.txt"), "Quicker.\n");
+    const flags = ["--rollout", "10%", "--critical", "--from", "1.0.0", "--notes", "@notes.txt"];
+    expect(cli([...SIGN, ...flags])).toMatchObject({ code: 0, err: "" });
+    const { notes, record } = JSON.parse(cli(["inspect", "app", "--json"]).out);
+    expect(notes).toBe("Quicker.");
+    expect(record).toMatchObject({ rollout: 10, critical: true, from: "1.0.0", withdrawn: null });
+  });
+
+  test.each([
+    [["--rollout", "110%"], 1, "from 0% to 100%"],
+    [["--rollout", "some"], 1, "from 0% to 100%"],
+    [["--from", "one"], 1, "not a version"],
+    [["--notes", "a\u001b[2Jb"], 1, "control characters"],
+    [["--notes", "@nowhere"], 2, "there is no file nowhere"],
+  ] as const)("%p is refused in one sentence", (flags, code, sentence) => {
+    file("app", blank());
+    const outcome = cli([...SIGN, ...flags]);
+    expect(outcome).toMatchObject({ code, out: "" });
+    expect(outcome.err).toContain(sentence);
+    expect(outcome.err.trim().split("\n")).toHaveLength(1);
+  });
+});

@@ -11,6 +11,7 @@ import { checkTarget } from "../../src/core/target.ts";
 import { ChunkTable } from "../../src/content/table.ts";
 import { coreMessage, hashWithoutCore } from "../../src/exe/core-hash.ts";
 import { settingsDigest, type Extension } from "../../src/exe/extension.ts";
+import { encodeNotes } from "../../src/exe/notes.ts";
 import { encodeRegion } from "../../src/exe/full-region.ts";
 import { CORE_BYTES } from "../../src/exe/region.ts";
 import type { Holding } from "../../src/swarm/holdings.ts";
@@ -78,6 +79,7 @@ export interface ReleaseOptions {
   readonly isPinned?: boolean;
   /** Of the region. */
   readonly mode?: string;
+  readonly notes?: string;
 }
 
 export interface TestRelease extends Holding {
@@ -118,6 +120,7 @@ export function makeRelease(seed: SecretSeed, options: ReleaseOptions): TestRele
     upload: undefined,
     bootstrap: [],
     sharedSecret: undefined,
+    notes: options.notes === undefined ? undefined : encodeNotes(options.notes).coded,
     record: undefined,
   };
   const record = signRecord(seed, {
@@ -131,7 +134,11 @@ export function makeRelease(seed: SecretSeed, options: ReleaseOptions): TestRele
     publishedS,
     expiresS,
     from: options.from === undefined ? undefined : parseVersion(options.from),
-    x: { ...(options.isPinned === true && { settings: settingsDigest(extension) }), ...options.x },
+    x: {
+      ...(options.isPinned === true && { settings: settingsDigest(extension) }),
+      ...(options.notes !== undefined && { notes: encodeNotes(options.notes).digest }),
+      ...options.x,
+    },
   });
   const region = signedRegion(seed, extension, record, bytes, regionOffset);
   const file = concat(bytes.subarray(0, regionOffset), region, bytes.subarray(regionOffset));

@@ -16,7 +16,9 @@ import { join } from "node:path";
 import { concat, equal, utf8 } from "../../src/core/bytes.ts";
 import { generateSeed, keyText, publicKeyOf } from "../../src/core/keys.ts";
 import { parseVersion } from "../../src/core/version.ts";
+import { checkRegion } from "../../src/exe/check-region.ts";
 import { blankRegion } from "../../src/exe/full-region.ts";
+import { notesIn } from "../../src/exe/notes.ts";
 import { encodeCore, REGION_BYTES, unsignedCore } from "../../src/exe/region.ts";
 import { verifyExecutable, type VerifiedExecutable } from "../../src/exe/verify-executable.ts";
 import { withFile } from "../../src/fs/file-source.ts";
@@ -303,5 +305,58 @@ describe("the secret key inside the executable (A17)", () => {
   test("the public key and other keys are no secret", () => {
     put(concat(blank(), owner, utf8(keyText(owner)), generateSeed()));
     expect(() => sign()).not.toThrow();
+  });
+});
+
+describe("what is said of a release", () => {
+  const signed = (options: Partial<SignOptions> = {}): VerifiedExecutable =>
+    signExecutable(path, { seed, settings, publishedS: 1_790_000_000, ...options }).verified;
+  const said = (verified: VerifiedExecutable): Record<string, unknown> => {
+    if (verified.kind !== "full") throw new Error("core only");
+    const { record } = verified.record;
+    return { ...record.x, from: record.from?.text, text: notesIn(verified.extension, record) };
+  };
+  const announcement = { rolloutPercent: 10, isCritical: true, from: "1.0.0", notes: "quicker" };
+
+  test("is in the record, and the notes in the region", () => {
+    put(blank());
+    expect(said(signed({ announcement }))).toMatchObject({
+      rolloutPercent: 10,
+      isCritical: true,
+      from: "1.0.0",
+      text: "quicker",
+    });
+  });
+
+  test("is said anew by signing again: another share, the same content and notes", () => {
+    put(blank());
+    const first = signed({ announcement });
+    const again = signed({ publishedS: 1_790_000_001, announcement: { rolloutPercent: 100 } });
+    expect(said(again)).toEqual({
+      settings: said(first)["settings"],
+      notes: said(first)["notes"],
+      from: undefined,
+      text: "quicker",
+    });
+    if (first.kind !== "full" || again.kind !== "full") throw new Error("core only");
+    // The copies that have the first region can serve it to those who know the second record.
+    expect(() => checkRegion(owner, first.region, again.record)).not.toThrow();
+    put(blank());
+    const other = signed({ settings: { ...settings, mode: "manual" } });
+    if (other.kind !== "full") throw new Error("core only");
+    expect(() => checkRegion(owner, other.region, again.record)).toThrow("settings");
+  });
+
+  test.each([
+    ["a rollout of 101", { rolloutPercent: 101 }],
+    ["a rollout of -1", { rolloutPercent: -1 }],
+    ["a rollout of 1.5", { rolloutPercent: 1.5 }],
+    ["half a version", { from: "1" }],
+    ["notes that colour", { notes: "\u001b[31mred" }],
+    ["long notes", { notes: "x".repeat(5_000) }],
+  ])("%s is refused, and the file stays as it was", (_what, wrong) => {
+    put(blank());
+    expect(() => signed({ announcement: wrong })).toThrow();
+    expect(equal(readFileSync(path), blank())).toBe(true);
   });
 });

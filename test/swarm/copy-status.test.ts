@@ -57,7 +57,7 @@ describe("coding", () => {
 });
 
 test("a refusal is the last trouble that does not pass by itself, until a release is taken", () => {
-  const release = { version: "1.0.1", sizeBytes: 1, publishedS: 1 };
+  const release = { version: "1.0.1", sizeBytes: 1, publishedS: 1, critical: false };
   const error = (code: string) => ({ name: "error", error: { code, message: "" } }) as const;
   expect(refusalAfter(error("DIRECTORY_UNSAFE"), undefined)).toBe("DIRECTORY_UNSAFE");
   expect(refusalAfter(error("NO_PROVIDER"), "REFUSED")).toBe("REFUSED");

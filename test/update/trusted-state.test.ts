@@ -1,7 +1,8 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { generateSeed } from "../../src/core/keys.ts";
 import type { VerifiedRecord } from "../../src/core/release-record.ts";
 import { parseVersion } from "../../src/core/version.ts";
+import { bucketOf, INSTALL_ID_BYTES } from "../../src/update/rollout.ts";
 import { TrustedState } from "../../src/update/trusted-state.ts";
 import { APP, makeRelease, type ReleaseOptions } from "../helpers/release.ts";
 
@@ -271,4 +272,87 @@ test("a version of another channel is not withdrawn by the channel that is follo
   // The same record withdraws it once it is a release of that channel.
   trusted.markInstalled(parseVersion("1.0.0"), "beta");
   expect(trusted.isWithdrawn).toBe(true);
+});
+
+describe("a staged rollout", () => {
+  const staged = (rolloutPercent: number, x = {}, publishedS = NOW_S - 500): VerifiedRecord =>
+    record({ version: "2.0.0", publishedS, x: { rolloutPercent, ...x } });
+  /** Of which bucket it is, for this release. */
+  const bucket = (id: Uint8Array): number => bucketOf(staged(0).record.root, id);
+  function copyInBucket(isWanted: (bucket: number) => boolean): TrustedState {
+    const trusted = state();
+    for (let n = 0; ; n++) {
+      const id = new Uint8Array(INSTALL_ID_BYTES);
+      new DataView(id.buffer).setUint32(0, n);
+      if (!isWanted(bucket(id))) continue;
+      trusted.installId = id;
+      return trusted;
+    }
+  }
+  const decided = (trusted: TrustedState): string | undefined =>
+    trusted.decide(NOW_MS)?.record.version.text;
+
+  test("is for the copies below its percentage, and for the others when it is widened", () => {
+    for (const [at, isFirst] of [
+      [9, true],
+      [10, false],
+      [49, false],
+    ] as const) {
+      const trusted = copyInBucket((one) => one === at);
+      trusted.learn(staged(10), NOW_MS);
+      expect([decided(trusted), trusted.isHeldBack]).toEqual([
+        isFirst ? "2.0.0" : undefined,
+        !isFirst,
+      ]);
+      expect(trusted.learn(staged(50, {}, NOW_S - 400), NOW_MS)).toBe(true);
+      expect(decided(trusted)).toBe("2.0.0");
+      // Who has it does not install it again.
+      trusted.markInstalled(parseVersion("2.0.0"));
+      trusted.learn(record({ version: "2.0.0", publishedS: NOW_S - 300 }), NOW_MS);
+      expect(decided(trusted)).toBeUndefined();
+    }
+  });
+
+  test("of 0 % is for nobody, one that is critical for everybody", () => {
+    const first = copyInBucket((one) => one === 0);
+    first.learn(staged(0), NOW_MS);
+    expect(decided(first)).toBeUndefined();
+    const last = copyInBucket((one) => one === 99);
+    last.learn(staged(99), NOW_MS);
+    expect(decided(last)).toBeUndefined();
+    last.learn(staged(0, { isCritical: true }, NOW_S - 400), NOW_MS);
+    expect(decided(last)).toBe("2.0.0");
+  });
+
+  test("waits in a copy that has nothing to tell its share by", () => {
+    const trusted = state();
+    trusted.learn(staged(99), NOW_MS);
+    expect(decided(trusted)).toBeUndefined();
+  });
+
+  test("is no excuse to stay at a withdrawn version", () => {
+    const trusted = copyInBucket((one) => one > 10);
+    trusted.learn(record(V2), NOW_MS);
+    trusted.markInstalled(parseVersion("2.0.0"));
+    const x = { withdrawn: parseVersion("2.0.0"), rolloutPercent: 0 };
+    trusted.learn(record({ version: "1.0.0", publishedS: NOW_S - 100, x }), NOW_MS);
+    expect(decided(trusted)).toBe("1.0.0");
+  });
+
+  test("spreads installs evenly, and differently for each release", () => {
+    const counts = Array.from({ length: 100 }, () => 0);
+    const { root } = record({ version: "2.0.0", salt: 9 }).record;
+    let same = 0;
+    for (let n = 0; n < 20_000; n++) {
+      const id = new Uint8Array(INSTALL_ID_BYTES);
+      new DataView(id.buffer).setUint32(0, n);
+      const at = bucketOf(root, id);
+      counts[at] = (counts[at] ?? 0) + 1;
+      if (bucketOf(own.record.root, id) === at) same++;
+    }
+    // 200 each, with a standard deviation of 14; the inputs are fixed.
+    expect(Math.min(...counts)).toBeGreaterThan(140);
+    expect(Math.max(...counts)).toBeLessThan(260);
+    expect(same).toBeLessThan(280);
+  });
 });

@@ -160,6 +160,7 @@ describe("mode now", () => {
         version: "1.0.1",
         sizeBytes: release.file.length,
         publishedS: release.record.record.publishedS,
+        critical: false,
       },
     });
   });
@@ -433,6 +434,39 @@ describe("a withdrawn version", () => {
     await until(() => restarts === 1);
     expect(source.fetches).toEqual([]);
     expect(installedVersion(release)).toBe(true);
+  });
+});
+
+describe("release notes", () => {
+  test("come with what is available, before anything else is fetched", async () => {
+    const release = app.make({ version: "1.0.1", blocks: 3, salt: 2, notes: "Fixes\n- one" });
+    source.publish(release);
+    const running = updater({ kind: "manual" });
+    running.start();
+    await cycle(0);
+    expect(events.at(-1)).toMatchObject({ name: "available", release: { notes: "Fixes\n- one" } });
+    expect(source.chunks).toBe(0);
+    expect((await running.check())?.notes).toBe("Fixes\n- one");
+  });
+
+  test("that are not those which were signed are not shown, nor waited for", async () => {
+    const other = app.make({ version: "1.0.1", blocks: 3, salt: 2, isPinned: true, notes: "lies" });
+    source.publish(other);
+    // The same executable under a record with other notes, as after signing it anew.
+    source.newest = app.make({
+      version: "1.0.1",
+      blocks: 3,
+      salt: 2,
+      isPinned: true,
+      notes: "true",
+    }).record;
+    updater({ kind: "now" }).start();
+    await cycle(0);
+    await until(() => restarts === 1);
+    const available = events.find(({ name }) => name === "available");
+    expect(available).toMatchObject({ release: { version: "1.0.1" } });
+    expect(JSON.stringify(events)).not.toContain("notes");
+    expect(installedVersion(other)).toBe(true);
   });
 });
 
