@@ -1,7 +1,8 @@
 /**
  * In-order bytes on their way to the reader. Each payload is copied out of its datagram at once, so that the
  * datagram, which Bun allocates one by one, is garbage before it gets old, and the payloads of a turn reach
- * the reader as one chunk. Memory is carved from slabs, as udx-native does; a chunk keeps its slab alive.
+ * the reader as one chunk. Memory is carved from slabs, as udx-native does; a chunk keeps its slab alive. Only a
+ * payload that stays alone in its turn, as a keepalive does, is passed on where it is.
  */
 import { READ_CHUNK_MAX } from "./constants.ts";
 
@@ -18,18 +19,24 @@ export class ReadSlab {
   private end = 0;
   private size: number = SLAB_MIN;
   private turnBytes = 0;
+  /** The first payload of a turn without a slab. */
+  private alone: Buffer | null = null;
+  private aloneFrom = 0;
   private full: Buffer[] = [];
 
-  /** Appends `source` from `from` on; the bytes are copied. */
+  /** Appends `source` from `from` on, and owns it from here on. */
   push(source: Buffer, from: number): void {
     const length = source.length - from;
     if (length <= 0) return;
-    if (this.slab === null || this.end + length > this.slab.length) this.renew(length);
-    if (this.slab === null) return;
-    source.copy(this.slab, this.end, from);
-    this.end += length;
     this.bytes += length;
     this.turnBytes += length;
+    if (this.slab === null && this.alone === null) {
+      this.alone = source;
+      this.aloneFrom = from;
+      return;
+    }
+    this.copyAlone();
+    this.copy(source, from, length);
   }
 
   /**
@@ -37,7 +44,7 @@ export class ReadSlab {
    * owns it.
    */
   read(): Buffer | undefined {
-    const chunk = this.full.length > 0 ? this.full.shift() : this.cut();
+    const chunk = this.full.length > 0 ? this.full.shift() : (this.cut() ?? this.takeAlone());
     if (chunk === undefined) this.endTurn();
     else this.bytes -= chunk.length;
     return chunk;
@@ -45,10 +52,31 @@ export class ReadSlab {
 
   clear(): void {
     this.slab = null;
+    this.alone = null;
     this.full = [];
     this.bytes = 0;
     this.start = 0;
     this.end = 0;
+  }
+
+  private takeAlone(): Buffer | undefined {
+    const chunk = this.alone?.subarray(this.aloneFrom);
+    this.alone = null;
+    return chunk;
+  }
+
+  private copyAlone(): void {
+    const { alone, aloneFrom } = this;
+    if (alone === null) return;
+    this.alone = null;
+    this.copy(alone, aloneFrom, alone.length - aloneFrom);
+  }
+
+  private copy(source: Buffer, from: number, length: number): void {
+    if (this.slab === null || this.end + length > this.slab.length) this.renew(length);
+    if (this.slab === null) return;
+    source.copy(this.slab, this.end, from);
+    this.end += length;
   }
 
   private endTurn(): void {

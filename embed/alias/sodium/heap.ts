@@ -111,9 +111,18 @@ export function put(libsodium: Libsodium, bytes: Uint8Array): Pointer {
   return pointer;
 }
 
+/** Up to this many bytes are copied one by one: a view costs more. */
+const SMALL_BYTES = 64;
+
 /** Copies as many bytes out as `target` has. */
 export function take(libsodium: Libsodium, pointer: Pointer, target: Uint8Array): void {
-  target.set(libsodium.HEAPU8.subarray(pointer, pointer + target.byteLength));
+  const { HEAPU8 } = libsodium;
+  const { byteLength } = target;
+  if (byteLength <= SMALL_BYTES) {
+    for (let i = 0; i < byteLength; i++) target[i] = HEAPU8[pointer + i] ?? 0;
+  } else {
+    target.set(HEAPU8.subarray(pointer, pointer + byteLength));
+  }
 }
 
 /** Overwrites everything reserved since `begin`, for calls that handle a secret key. */
