@@ -12,7 +12,7 @@ const RING_INITIAL = 8;
 export class WriteQueue {
   /** Bytes waiting. */
   bytes = 0;
-  private chunks: Buffer[] = [];
+  private chunks: (Buffer | undefined)[] = [];
   private head = 0;
   private offset = 0;
 
@@ -46,6 +46,8 @@ export class WriteQueue {
   }
 
   private drop(): void {
+    // Not left to the compaction below: a writer that is always ahead would keep a thousand chunks in memory.
+    this.chunks[this.head] = undefined;
     this.head++;
     this.offset = 0;
     if (this.head === this.chunks.length) {

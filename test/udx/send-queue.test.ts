@@ -47,6 +47,23 @@ test("a long queue that is written and read in turn keeps its order", () => {
   expect(read).toBe(5000);
 });
 
+test("chunks that are sent are free for collection, although the queue is never empty", () => {
+  const queue = new WriteQueue();
+  const target = Buffer.alloc(65_536);
+  const held = (): number => {
+    Bun.gc(true);
+    return process.memoryUsage().arrayBuffers;
+  };
+  for (let i = 0; i < 4; i++) queue.push(Buffer.alloc(65_536));
+  const before = held();
+  for (let i = 0; i < 500; i++) {
+    queue.push(Buffer.alloc(65_536));
+    expect(queue.take(target, 0, 65_536)).toBe(65_536);
+  }
+  expect(held() - before).toBeLessThan(16 * 65_536);
+  expect(queue.bytes).toBe(4 * 65_536);
+});
+
 test("the ring keeps every packet findable while it grows across the wrap", () => {
   const pool = new PacketPool();
   const start = -100;
