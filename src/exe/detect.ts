@@ -15,17 +15,11 @@ const FORMATS = [
 
 /**
  * The machine an executable is for, from its header.
- * @throws {ExeError} FORMAT_UNKNOWN when it is not an executable or was cut off.
+ * @throws {ExeError} FORMAT_UNKNOWN when it is not an executable, or several, or was cut off.
  */
 export function detectMachine(source: ByteSource): Machine {
+  refuseUniversal(source);
   const machine = tryDetectMachine(source);
-  if (machine === undefined && isFat(source)) {
-    throw new ExeError(
-      "FORMAT_UNKNOWN",
-      "this is a universal (fat) macOS file: sign and publish one file for each processor",
-      { blame: "usage" },
-    );
-  }
   if (machine === undefined) {
     throw new ExeError(
       "FORMAT_UNKNOWN",
@@ -39,8 +33,17 @@ export function detectMachine(source: ByteSource): Machine {
 /** fat_header and fat_header of 64 bits (mach-o/fat.h), in both byte orders. */
 const FAT_MAGICS = ["cafebabe", "bebafeca", "cafebabf", "bfbafeca"];
 
-function isFat(source: ByteSource): boolean {
-  return source.sizeBytes >= 4 && FAT_MAGICS.includes(toHex(source.read(0, 4)));
+/**
+ * A file with several executables in it would have a region in each.
+ * @throws {ExeError} FORMAT_UNKNOWN
+ */
+export function refuseUniversal(source: ByteSource): void {
+  if (source.sizeBytes < 4 || !FAT_MAGICS.includes(toHex(source.read(0, 4)))) return;
+  throw new ExeError(
+    "FORMAT_UNKNOWN",
+    "this is a universal (fat) macOS file: sign and publish one file for each processor",
+    { blame: "usage" },
+  );
 }
 
 /** As detectMachine, but undefined for what is not a whole executable. */

@@ -1,6 +1,7 @@
 import { forEachPiece, type ByteSource } from "../core/source.ts";
 import { concat } from "../core/bytes.ts";
 import { EXECUTABLE_MAX_BYTES } from "../core/limits.ts";
+import { refuseUniversal } from "./detect.ts";
 import { ExeError } from "./error.ts";
 import { EXTENSION_MAGIC } from "./extension.ts";
 import { CORE_BYTES, MARKER, MARKER_DISTANCE_BYTES, REGION_BYTES } from "./region.ts";
@@ -46,7 +47,7 @@ export function findMarkers(source: ByteSource): number[] {
 
 /**
  * The one region of an executable.
- * @throws {ExeError} REGION_MISSING, REGION_AMBIGUOUS, REGION_TRUNCATED, TOO_LARGE
+ * @throws {ExeError} REGION_MISSING, REGION_AMBIGUOUS, REGION_TRUNCATED, TOO_LARGE, FORMAT_UNKNOWN
  */
 export function findRegion(source: ByteSource): FoundRegion {
   if (source.sizeBytes > EXECUTABLE_MAX_BYTES) {
@@ -56,6 +57,7 @@ export function findRegion(source: ByteSource): FoundRegion {
       maxBytes: EXECUTABLE_MAX_BYTES,
     });
   }
+  refuseUniversal(source);
   const offsets = findMarkers(source);
   const [start, end] = offsets;
   if (start === undefined) {

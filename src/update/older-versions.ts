@@ -3,7 +3,7 @@
  * versions behind finds somebody who still knows what he has. Nothing rests on it. What cannot be read or
  * written is left out, and what is read is compared with its root before anybody is served from it.
  */
-import { closeSync, fsyncSync, renameSync, rmSync } from "node:fs";
+import { closeSync, fsyncSync, rmSync } from "node:fs";
 import { Archive, archiveInSlices } from "../content/archive.ts";
 import type { Content } from "../content/content.ts";
 import { ChunkTable } from "../content/table.ts";
@@ -11,6 +11,7 @@ import { equal } from "../core/bytes.ts";
 import { OLDER_VERSIONS_MAX_BYTES, ROOTS_MAX } from "../core/limits.ts";
 import { inTurns } from "../core/turns.ts";
 import { fileSource, openFile } from "../fs/file-source.ts";
+import { renameOver } from "../fs/rename-over.ts";
 import { createBeside, discard, writeAll } from "../fs/temporary-file.ts";
 import type { Base } from "../swarm/bases.ts";
 import type { Installation } from "./installation.ts";
@@ -98,7 +99,10 @@ export class OlderVersions {
         end += bytes.length;
       }
       fsyncSync(file.fd);
-      renameSync(file.path, this.#path);
+      // Windows lets no file be replaced that is open.
+      if (this.#fd !== undefined) closeSync(this.#fd);
+      this.#fd = undefined;
+      renameOver(file.path, this.#path);
     } finally {
       discard(file);
     }
