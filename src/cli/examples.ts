@@ -13,6 +13,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   publish: [
     "rustpatcher publish ./my-app --rollout 50% --key-file ./owner_key",
     "rustpatcher publish ./my-app",
+    "rustpatcher publish ./my-app --previous ./releases/my-app-1.0.0",
     "rustpatcher publish ./my-app --until-peers 3 --bootstrap 127.0.0.1:49737",
   ],
   withdraw: [

@@ -44,6 +44,11 @@ export const publish: Command = command({
       valueHint: "50%",
     },
     critical: { type: "boolean", description: "Announce it anew, as critical; takes the key" },
+    previous: {
+      type: "string",
+      description: "Older versions, so that who runs one of them is sent the difference",
+      valueHint: "path,…",
+    },
     limit: {
       type: "string",
       description: "Send at most this much, for each executable (default: unlimited)",
@@ -59,7 +64,8 @@ export const publish: Command = command({
     const untilPercent = percentFrom(args["until-percent"]);
     const anew = anewFrom(args);
     const uploadBytesPerS = limitFrom(args.limit);
-    const paths = isReleaseFile(args.binary) ? readReleaseFile(args.binary) : [args.binary];
+    const paths = pathsOf(args.binary);
+    const previous = args.previous === undefined ? [] : args.previous.split(",").flatMap(pathsOf);
     const status = showStatus(paths.length === 1);
     const rates = new Map<string, Rate>();
     const onProgress = (now: PublishProgress): void => {
@@ -76,6 +82,7 @@ export const publish: Command = command({
       const publishing = paths.map((path) =>
         publishExecutable({
           path,
+          previous,
           bootstrap,
           untilCopies,
           untilPercent,
@@ -123,6 +130,11 @@ function anewFrom(args: {
     rolloutPercent: rollout === undefined ? undefined : parseRollout(rollout),
     isCritical: critical,
   };
+}
+
+/** Of one executable, or of all that a release.json names. */
+function pathsOf(path: string): readonly string[] {
+  return isReleaseFile(path) ? readReleaseFile(path) : [path];
 }
 
 function limitFrom(text: string | undefined): number {

@@ -9,6 +9,7 @@ import { signRecord, type ReleaseRecord, type VerifiedRecord } from "../core/rel
 import { canonicalStream } from "../exe/canonical.ts";
 import { verifyExecutable, type VerifiedFull } from "../exe/verify-executable.ts";
 import { fileSource, openFile } from "../fs/file-source.ts";
+import { openBase, type BaseFile } from "../swarm/base-file.ts";
 import { bootstrapFrom } from "../swarm/bootstrap.ts";
 import { Adoption } from "../swarm/adoption.ts";
 import { Copies } from "../swarm/copies.ts";
@@ -33,6 +34,8 @@ export interface PublishProgress {
 
 export interface PublishOptions {
   readonly path: string;
+  /** Older versions, signed by the same key: who runs one of them is sent the difference to it. */
+  readonly previous?: readonly string[];
   /** "host:port,…"; wins over what the executable says. */
   readonly bootstrap: string | undefined;
   /** Ends when so many copies have it. */
@@ -73,11 +76,17 @@ export async function publishExecutable(options: PublishOptions): Promise<Publis
   const { untilPercent = Infinity } = options;
   // Served from this descriptor: a file that is put in its place meanwhile is not what was verified.
   const fd = openFile(path);
+  const older: BaseFile[] = [];
   try {
     const source = fileSource(fd);
     const own = publishable(verifyExecutable(source), clock);
     const { owner, extension, record, region, table, offset } = own;
     const newest = announced(own, options);
+    for (const previous of options.previous ?? []) {
+      const base = openBase(previous, owner);
+      older.push(base);
+      refuseOther(previous, base.record.record, record.record);
+    }
     const copies = new Copies(table.root);
     const adoption = new Adoption(table.root);
     const startedMs = clock.monotonicMs();
@@ -109,6 +118,8 @@ export async function publishExecutable(options: PublishOptions): Promise<Publis
     });
     try {
       swarm.serve({ record, region, table, stream: canonicalStream(source, offset) });
+      const { target } = record.record;
+      for (const base of older) if (base.record.record.target === target) swarm.addBase(base);
       const isDone = ({ copies: count, percent }: PublishProgress): boolean =>
         count >= untilCopies ||
         (percent !== null &&
@@ -120,6 +131,7 @@ export async function publishExecutable(options: PublishOptions): Promise<Publis
       await swarm.destroy();
     }
   } finally {
+    for (const base of older) base.close();
     closeSync(fd);
   }
 }
@@ -139,6 +151,20 @@ function announced({ owner, record }: VerifiedFull, options: PublishOptions): Ve
     publishedS: Math.max(nowS, record.record.publishedS + 1),
     x: { ...kept, ...additionsOf(announcement) },
   });
+}
+
+/** Another target is no mistake: a release.json has many. */
+function refuseOther(path: string, older: ReleaseRecord, own: ReleaseRecord): void {
+  if (older.app === own.app && older.channel === own.channel) return;
+  const [was, is] = [older, own].map(({ app, channel }) => `${app} (${channel})`);
+  throw new ReleaseError(
+    "NOT_PUBLISHABLE",
+    `${path} is no older version of it: it is ${was}, not ${is}`,
+    {
+      blame: "usage",
+      path,
+    },
+  );
 }
 
 /** Tells about each change until `isDone` or the signal. */
