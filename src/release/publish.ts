@@ -7,9 +7,9 @@ import { RECORD_FUTURE_MAX_S } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import { signRecord, type ReleaseRecord, type VerifiedRecord } from "../core/release-record.ts";
 import { canonicalStream } from "../exe/canonical.ts";
+import { openOlderRelease, type OlderRelease } from "../exe/older-release.ts";
 import { verifyExecutable, type VerifiedFull } from "../exe/verify-executable.ts";
 import { fileSource, openFile } from "../fs/file-source.ts";
-import { openBase, type BaseFile } from "../swarm/base-file.ts";
 import { bootstrapFrom } from "../swarm/bootstrap.ts";
 import { Adoption } from "../swarm/adoption.ts";
 import { Copies } from "../swarm/copies.ts";
@@ -76,14 +76,14 @@ export async function publishExecutable(options: PublishOptions): Promise<Publis
   const { untilPercent = Infinity } = options;
   // Served from this descriptor: a file that is put in its place meanwhile is not what was verified.
   const fd = openFile(path);
-  const older: BaseFile[] = [];
+  const older: OlderRelease[] = [];
   try {
     const source = fileSource(fd);
     const own = publishable(verifyExecutable(source), clock);
     const { owner, extension, record, region, table, offset } = own;
     const newest = announced(own, options);
     for (const previous of options.previous ?? []) {
-      const base = openBase(previous, owner);
+      const base = openOlderRelease(previous, owner);
       older.push(base);
       refuseOther(previous, base.record.record, record.record);
     }

@@ -1,15 +1,20 @@
 /** An older version as a file: others may still run it, and then they need only what is different. */
 import { closeSync } from "node:fs";
-import type { PublicKey } from "../core/brand.ts";
+import type { ContentRoot, PublicKey } from "../core/brand.ts";
 import type { VerifiedRecord } from "../core/release-record.ts";
-import { canonicalStream } from "../exe/canonical.ts";
-import { carriedRelease } from "../exe/check-region.ts";
-import { findRegion } from "../exe/find-region.ts";
+import type { ByteSource } from "../core/source.ts";
 import { fileSource, openFile } from "../fs/file-source.ts";
-import type { Base } from "./bases.ts";
+import { canonicalStream } from "./canonical.ts";
+import { carriedRelease } from "./check-region.ts";
+import { findRegion } from "./find-region.ts";
 
-export interface BaseFile extends Base {
+export interface OlderRelease {
   readonly record: VerifiedRecord;
+  readonly root: ContentRoot;
+  /** 4096 bytes. */
+  readonly region: Uint8Array;
+  /** The canonical stream. */
+  readonly stream: ByteSource;
   close(): void;
 }
 
@@ -18,7 +23,7 @@ export interface BaseFile extends Base {
  * closes it.
  * @throws {FsError} @throws {ExeError} @throws {CoreError} when it is not a release of this owner
  */
-export function openBase(path: string, owner: PublicKey): BaseFile {
+export function openOlderRelease(path: string, owner: PublicKey): OlderRelease {
   const fd = openFile(path);
   try {
     const source = fileSource(fd);
