@@ -7,7 +7,7 @@ import { RECORD_FUTURE_MAX_S } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import { signRecord, type ReleaseRecord, type VerifiedRecord } from "../core/release-record.ts";
 import { canonicalStream } from "../exe/canonical.ts";
-import { openOlderRelease, type OlderRelease } from "../exe/older-release.ts";
+import { olderRelease, type OlderRelease } from "../exe/older-release.ts";
 import { verifyExecutable, type VerifiedFull } from "../exe/verify-executable.ts";
 import { fileSource, openFile } from "../fs/file-source.ts";
 import { bootstrapFrom } from "../swarm/bootstrap.ts";
@@ -76,6 +76,7 @@ export async function publishExecutable(options: PublishOptions): Promise<Publis
   const { untilPercent = Infinity } = options;
   // Served from this descriptor: a file that is put in its place meanwhile is not what was verified.
   const fd = openFile(path);
+  const fds = [fd];
   const older: OlderRelease[] = [];
   try {
     const source = fileSource(fd);
@@ -83,7 +84,9 @@ export async function publishExecutable(options: PublishOptions): Promise<Publis
     const { owner, extension, record, region, table, offset } = own;
     const newest = announced(own, options);
     for (const previous of options.previous ?? []) {
-      const base = openOlderRelease(previous, owner);
+      const opened = openFile(previous);
+      fds.push(opened);
+      const base = olderRelease(fileSource(opened), owner);
       older.push(base);
       refuseOther(previous, base.record.record, record.record);
     }
@@ -131,8 +134,7 @@ export async function publishExecutable(options: PublishOptions): Promise<Publis
       await swarm.destroy();
     }
   } finally {
-    for (const base of older) base.close();
-    closeSync(fd);
+    for (const opened of fds) closeSync(opened);
   }
 }
 
