@@ -89,7 +89,7 @@ test("another app, another owner and what is no release are refused before anyth
   writeFileSync(join(directory, "text"), "no executable");
   for (const [path, reason] of [
     [fileOf("other", other), "is no older version of it"],
-    [fileOf("foreign", foreign), "signature"],
+    [fileOf("foreign", foreign), "not signed by its owner"],
     [join(directory, "text"), "no signature region"],
     [join(directory, "nothing"), "no file"],
   ] as const) {
