@@ -9,6 +9,7 @@ import { canonicalStream } from "../src/exe/canonical.ts";
 import { verifyExecutable, type VerifiedFull } from "../src/exe/verify-executable.ts";
 import type { Environment, Overrides } from "../src/patcher/protocol.ts";
 import { Swarm } from "../src/swarm/swarm.ts";
+import { readContacts, writeContacts } from "../src/update/contacts-file.ts";
 import { DurableState } from "../src/update/durable-state.ts";
 import { UpdateError } from "../src/update/error.ts";
 import type { UpdateEvent } from "../src/update/events.ts";
@@ -38,6 +39,8 @@ export interface Running {
   readonly state: DurableState;
   readonly previous: PreviousVersion | undefined;
   readonly older: OlderVersions;
+  /** For the next run; for the last time. */
+  readonly noteContacts: () => void;
 }
 
 export interface Wish {
@@ -54,6 +57,8 @@ export interface Surroundings {
 }
 
 const LEAVE_TIMEOUT_MS = 3_000;
+/** Peers and nodes are noted for the case that this run does not end by itself. */
+const NOTE_CONTACTS_MS = 300_000;
 /** A second of work, once for each version: the start is not the time for it. */
 const ADD_OLDER_AFTER_MS = 30_000;
 
@@ -105,6 +110,7 @@ export async function startUpdater(
     clock: systemClock,
     log,
     newest: state.trusted.newest,
+    contacts: readContacts(installation, log),
     uploadBytesPerS: config.uploadBytesPerS,
     onRecord: (newer) => noticed(newer),
     ...(config.tellsStatus ? { refusal: () => refusal } : {}),
@@ -126,9 +132,14 @@ export async function startUpdater(
       emit(event);
     },
     rehearse,
-    restart: () => void leave(swarm).then(restart),
+    restart: () => {
+      note();
+      void leave(swarm).then(restart);
+    },
   });
   noticed = (newer) => updater.noticed(newer);
+  const note = (): void => writeContacts(installation, swarm.contacts, log);
+  const cancelNotes = everyMs(NOTE_CONTACTS_MS, note);
   const content = { table, stream: canonicalStream(installation.source, offset) };
   // Who follows another channel has no release of it yet; what is here helps others over a difference.
   if (followed === extension.channel) swarm.serve({ record, region, ...content });
@@ -144,7 +155,12 @@ export async function startUpdater(
   };
   const where = followed === extension.channel ? "" : `, following channel ${followed}`;
   log("info", `running ${record.record.version.text}, serving ${installation.path}${where}`);
-  return { installation, own, state, config, swarm, updater, journal, previous, older };
+  const noteContacts = (): void => {
+    cancelNotes();
+    note();
+  };
+  const parts = { installation, own, state, config, swarm, updater, journal };
+  return { ...parts, previous, older, noteContacts };
 }
 
 /** From what lies beside the executable, and what its running copy has not been able to write there. */
@@ -187,6 +203,14 @@ export function followChannel({ installation, own, config }: Running, channel: s
   }
 }
 
+function everyMs(delayMs: number, work: () => void): () => void {
+  let cancel = systemClock.after(delayMs, function again() {
+    work();
+    cancel = systemClock.after(delayMs, again);
+  });
+  return () => cancel();
+}
+
 /** Peers that fetch from us learn now that we go, not by a timeout. A courtesy: it may take its time, or fail. */
 async function leave(swarm: Swarm): Promise<void> {
   await within(systemClock, LEAVE_TIMEOUT_MS, swarm.destroy()).catch(() => undefined);
@@ -195,6 +219,7 @@ async function leave(swarm: Swarm): Promise<void> {
 /** Ends the work under way and frees everything. */
 export async function stopUpdater(parts: Running): Promise<void> {
   await parts.updater.stop();
+  parts.noteContacts();
   await leave(parts.swarm);
   parts.previous?.close();
   parts.older.close();

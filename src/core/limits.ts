@@ -82,6 +82,12 @@ export const GIVE_WAY_AFTER_MS: number = 5_000;
 export const REQUESTS_IN_FLIGHT_MAX: number = 16;
 /** Peers remembered and taken from one lookup. */
 export const PEERS_MAX: number = 50;
+/** Keys of peers that are told to one peer, and taken from it. */
+export const PEERS_TOLD_MAX: number = 16;
+/** Peers and DHT nodes that are remembered for the next run. */
+export const CONTACT_PEERS_MAX: number = 16;
+export const CONTACT_NODES_MAX: number = 20;
+export const CONTACTS_FILE_MAX_BYTES: number = 4 * KiB;
 /** Keys of copies that a publisher counts. */
 export const COPIES_MAX: number = 100_000;
 /** Copies that a watcher of a rollout follows: keys cost nothing, so there may be more that are none. */

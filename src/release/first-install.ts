@@ -8,6 +8,7 @@ import { sha256 } from "../core/hash.ts";
 import { REGIONS_PER_TRY_MAX } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { VerifiedRecord } from "../core/release-record.ts";
+import { without, type ByteSource } from "../core/source.ts";
 import type { TargetName } from "../core/target-key.ts";
 import { aroundRegion } from "../exe/canonical.ts";
 import { checkRegion } from "../exe/check-region.ts";
@@ -115,7 +116,9 @@ async function install(
         writeAll(file.fd, piece.bytes, piece.offset);
       }
     };
-    let { region } = await fetchContent(swarm, record, check, write, onProgress, signal);
+    // Others who install for the first time can have what is here already.
+    const written = (): ByteSource => without(fileSource(file.fd), regionOffset, REGION_BYTES);
+    let { region } = await fetchContent(swarm, record, check, write, written, onProgress, signal);
     for (let tries = 1; ; tries++) {
       writeAll(file.fd, region, regionOffset);
       try {
@@ -153,6 +156,7 @@ function fetchContent(
   record: VerifiedRecord,
   check: (region: Uint8Array) => void,
   write: (streamOffset: number, bytes: Uint8Array) => void,
+  written: () => ByteSource,
   onProgress: (progress: FetchProgress) => void,
   signal: AbortSignal,
 ): ReturnType<Swarm["fetch"]> {
@@ -160,6 +164,7 @@ function fetchContent(
     checkRegion: check,
     missing: ({ count }) => Array.from({ length: count }, (_, index) => index),
     onChunk: ({ offset }, bytes) => write(offset, bytes),
+    written: () => ({ stream: written(), chunks: [] }),
     onProgress,
     signal,
   });

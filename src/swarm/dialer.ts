@@ -117,6 +117,7 @@ export class Dialer {
       provider.close(reason);
       throw reason;
     }
+    peers.welcomed(peer.id);
     const ours = newest.current;
     if (ours !== undefined && this.#context.isSilent !== true) provider.tellRecord(ours);
     return provider;

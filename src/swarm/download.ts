@@ -9,7 +9,10 @@ import type { VerifiedRecord } from "../core/release-record.ts";
 import type { Content } from "../content/content.ts";
 import { piecesOf, type Piece } from "../content/plan.ts";
 import type { ChunkTable } from "../content/table.ts";
+import type { ByteSource } from "../core/source.ts";
 import { SwarmError } from "./error.ts";
+import { Have } from "./have.ts";
+import type { Holdings } from "./holdings.ts";
 import { requestManifest, type Manifest } from "./manifest.ts";
 import { Motion } from "./motion.ts";
 import type { Peers } from "./peers.ts";
@@ -40,6 +43,11 @@ export interface FetchOptions {
   readonly missing: (table: ChunkTable) => readonly number[] | Promise<readonly number[]>;
   /** Takes one verified chunk, in any order; the bytes are valid until it settles. When it fails, the fetch does. */
   readonly onChunk: (chunk: FetchedChunk, bytes: Uint8Array) => void | Promise<void>;
+  /**
+   * The stream as far as it is written, and which chunks of it are, asked for once `missing` has settled: given
+   * to others while the rest is still being fetched. Must stay readable until the fetch is over.
+   */
+  readonly written?: () => { readonly stream: ByteSource; readonly chunks: Iterable<number> };
   readonly onProgress?: (progress: FetchProgress) => void;
   readonly signal?: AbortSignal;
 }
@@ -62,6 +70,9 @@ const HEDGE_MS = 1_000;
 /** Providers who cannot send differences are left alone while one who can has delivered this recently. */
 const BETTER_IS_BUSY_MS = 1_000;
 
+/** Where others get what is here already. */
+export type PartialPlace = Pick<Holdings, "setPartial" | "remember">;
+
 export class Download {
   readonly #record: VerifiedRecord;
   readonly #options: FetchOptions;
@@ -69,6 +80,9 @@ export class Download {
   readonly #peers: Peers;
   readonly #result = Promise.withResolvers<Manifest>();
   readonly #onVerified: () => void;
+  readonly #place: PartialPlace | undefined;
+  /** Chunks that are written, when others may have them. */
+  #have: Have | undefined;
   readonly #active = new Map<RemoteProvider, Use>();
   readonly #motion = new Motion<RemoteProvider>();
   #manifest: Manifest | undefined;
@@ -91,7 +105,9 @@ export class Download {
     clock: Clock,
     peers: Peers,
     onVerified: () => void,
+    place?: PartialPlace,
   ) {
+    this.#place = place;
     this.#record = record;
     this.#options = options;
     this.#clock = clock;
@@ -118,6 +134,7 @@ export class Download {
     this.#active.set(provider, { pipeline: new Pipeline(), pieces: 0 });
     this.#motion.begin(provider, this.#clock.monotonicMs());
     try {
+      if (!this.#isWhole(provider)) this.#follow(provider);
       await this.#learn(provider);
       this.#fill(provider);
       this.#judge(id, await provider.closed);
@@ -130,6 +147,18 @@ export class Download {
       this.#wake();
       this.tick();
     }
+  }
+
+  #isWhole(provider: RemoteProvider): boolean {
+    return provider.hasRoot(this.#record.record.root);
+  }
+
+  /** It may be fetching the same as we: then it tells what it has, now and as it grows. */
+  #follow(provider: RemoteProvider): void {
+    provider.follow(this.#record.record.root, (have) => {
+      if (have.isEmpty) return provider.close(nothing());
+      this.#fill(provider);
+    });
   }
 
   /** Gives idle providers something to do, the fastest first. To be called several times a second. */
@@ -156,6 +185,7 @@ export class Download {
   fail(reason: unknown): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#place?.setPartial(undefined);
     this.#result.reject(reason);
     for (const provider of this.#active.keys()) provider.close(asSwarmError(reason));
     this.#wake();
@@ -185,7 +215,9 @@ export class Download {
       if (provider.isClosed) throw await provider.closed;
       const nowMs = this.#clock.monotonicMs();
       const hedges = Math.floor((nowMs - this.#firstAttemptMs) / HEDGE_MS);
-      if (this.#attempts > 0 && this.#attempts >= 2 ** hedges) {
+      // Who has not all of it gives no region: it would be blamed for what it was told itself.
+      const isAsking = this.#isWhole(provider) && this.#attempts < 2 ** hedges;
+      if (!isAsking && (this.#attempts > 0 || !this.#isWhole(provider))) {
         await new Promise<void>((resolve) => {
           this.#waiting.push(resolve);
           void provider.closed.then(() => resolve());
@@ -211,11 +243,13 @@ export class Download {
       const { table } = manifest;
       const indexes = await this.#options.missing(table);
       if (this.#isOver) return;
+      this.#offerPart(table);
       const missingBytes = indexes.reduce((sum, i) => sum + table.rangeOf(i).sizeBytes, 0);
       this.#reusedBytes = table.lengthBytes - missingBytes;
       this.#reuse = new Reuse(table, this.#options.local, missingBytes);
       const pieces = piecesOf(table, indexes, PIECE_MAX_BYTES);
       this.#pool = new PiecePool(pieces, {
+        copiesOf: (chunk) => this.#copiesOf(chunk),
         sizeOf: ({ first, count }) => table.rangeOf(first, count).sizeBytes,
       });
     } catch (cause) {
@@ -236,7 +270,9 @@ export class Download {
     while (provider.room > 0 && use.pieces < use.pipeline.window) {
       const nowMs = this.#clock.monotonicMs();
       if (this.#isBetterBusy(provider, reuse, nowMs)) return;
-      const offer = { has: () => true, maxBytes: reuse.maxBytes(provider) };
+      const isWhole = this.#isWhole(provider);
+      const has = (chunk: number): boolean => isWhole || provider.hasChunk(chunk);
+      const offer = { has, maxBytes: reuse.maxBytes(provider) };
       const piece = pool.next(provider, nowMs, offer);
       if (piece === undefined) return;
       const { root } = this.#record.record;
@@ -249,6 +285,24 @@ export class Download {
       use.pieces++;
       void this.#take(ask, old, bytes, use);
     }
+  }
+
+  /** Among those we are connected to. */
+  #copiesOf(chunk: number): number {
+    let copies = 0;
+    for (const provider of this.#active.keys()) {
+      if (this.#isWhole(provider) || provider.hasChunk(chunk)) copies++;
+    }
+    return copies;
+  }
+
+  #offerPart(table: ChunkTable): void {
+    const written = this.#options.written?.();
+    if (written === undefined || this.#place === undefined) return;
+    const have = new Have(table.count);
+    for (const chunk of written.chunks) have.add(chunk);
+    this.#have = have;
+    this.#place.setPartial({ table, stream: written.stream, have });
   }
 
   /** Differences are so much smaller than anything else that it pays to wait for whoever can make them. */
@@ -306,6 +360,12 @@ export class Download {
     } finally {
       this.#writing--;
     }
+    for (let chunk = piece.first; chunk < piece.first + piece.count; chunk++) {
+      this.#have?.add(chunk);
+    }
+    if (old.base !== undefined && this.#have !== undefined) {
+      this.#place?.remember(old.base, this.#record.record.root, piece, coded);
+    }
     this.#fetchedBytes += bytes.length;
     this.#report();
     this.#finishIfDone();
@@ -336,6 +396,7 @@ export class Download {
     if (this.#isOver || this.#pool?.left !== 0 || this.#writing > 0) return;
     if (this.#manifest === undefined) return;
     this.#isOver = true;
+    this.#place?.setPartial(undefined);
     for (const provider of this.#active.keys()) {
       provider.tellDone(this.#record.record.root);
       provider.finish();
@@ -343,6 +404,10 @@ export class Download {
     this.#wake();
     this.#result.resolve(this.#manifest);
   }
+}
+
+function nothing(): SwarmError {
+  return new SwarmError("NOT_HELD", "the provider has nothing of it", { blame: "peer" });
 }
 
 function isCancelled(cause: unknown): boolean {

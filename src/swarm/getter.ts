@@ -3,7 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import type { VerifiedRecord } from "../core/release-record.ts";
 import type { Dialer } from "./dialer.ts";
 import { Deadline } from "./deadline.ts";
-import { Download, type FetchOptions } from "./download.ts";
+import { Download, type FetchOptions, type PartialPlace } from "./download.ts";
 import { SwarmError } from "./error.ts";
 import type { Manifest } from "./manifest.ts";
 import type { Peer, Peers } from "./peers.ts";
@@ -12,6 +12,8 @@ export interface GetterSupply {
   readonly clock: Clock;
   readonly dialer: Dialer;
   readonly peers: Peers;
+  /** Where what is here already is given to others; absent: nowhere. */
+  readonly place?: PartialPlace;
   /** Looks for more peers; never rejects. */
   readonly findPeers: () => Promise<void>;
 }
@@ -33,10 +35,11 @@ const PATIENCE_MS = 60_000;
 export async function fetchRelease(
   record: VerifiedRecord,
   options: FetchOptions,
-  { clock, dialer, peers, findPeers }: GetterSupply,
+  { clock, dialer, peers, place, findPeers }: GetterSupply,
 ): Promise<Manifest> {
   const patience = new Deadline(clock, () => download.fail(nobody()));
-  const download = new Download(record, options, clock, peers, () => patience.set(PATIENCE_MS));
+  const onVerified = (): void => patience.set(PATIENCE_MS);
+  const download = new Download(record, options, clock, peers, onVerified, place);
   patience.set(PATIENCE_MS);
   const stop = (): void => download.fail(stopped(options.signal));
   options.signal?.addEventListener("abort", stop, { once: true });

@@ -1,5 +1,5 @@
 import type { ContentRoot } from "../core/brand.ts";
-import { toHex } from "../core/bytes.ts";
+import { equal, toHex } from "../core/bytes.ts";
 import type { Clock } from "../core/clock.ts";
 import {
   CHUNK_MAX_BYTES,
@@ -13,9 +13,11 @@ import type { ByteSource } from "../core/source.ts";
 import { encodePage } from "../content/outline.ts";
 import { encodePiece } from "../content/piece.ts";
 import { encodeAgainstSketch } from "../content/sketch.ts";
+import type { Piece } from "../content/plan.ts";
 import type { ChunkTable } from "../content/table.ts";
 import { Bases, type Base } from "./bases.ts";
 import { DeltaCache } from "./delta-cache.ts";
+import type { Have } from "./have.ts";
 import type { ContentRequest, ErrorReason } from "./messages.ts";
 
 /** One verified executable that we give to others. */
@@ -31,9 +33,18 @@ export interface Holding {
 type TableRequest = Extract<ContentRequest, { type: "table" }>;
 type PieceRequest = Extract<ContentRequest, { type: "piece" }>;
 
+/** A release that is still being fetched. */
+export interface Partial {
+  readonly table: ChunkTable;
+  readonly stream: ByteSource;
+  /** Chunks that are in the stream, each checked. */
+  readonly have: Have;
+}
+
 /** What we serve, by content root, and what we can tell the difference to. */
 export class Holdings {
   readonly #byRoot = new Map<string, Holding>();
+  #partial: Partial | undefined;
   /** Of bases. */
   readonly #regions = new Map<string, Uint8Array>();
   readonly #bases: Bases;
@@ -44,12 +55,28 @@ export class Holdings {
   }
 
   get isEmpty(): boolean {
-    return this.#byRoot.size === 0;
+    return this.#byRoot.size === 0 && this.#partial === undefined;
   }
 
   /** What a client may name; the latest of them. */
   get roots(): readonly ContentRoot[] {
     return this.#bases.roots.slice(-ROOTS_MAX);
+  }
+
+  /** What we are still fetching, for others to have in part; undefined: no longer. */
+  setPartial(partial: Partial | undefined): void {
+    this.#partial = partial;
+  }
+
+  /** What a client may follow: what there is of this root. */
+  partOf(root: ContentRoot): Have | undefined {
+    const partial = this.#partial;
+    return partial !== undefined && equal(partial.table.root, root) ? partial.have : undefined;
+  }
+
+  /** A difference that has come to us and was right, as it came: good for whoever needs the same. */
+  remember(base: ContentRoot, root: ContentRoot, piece: Piece, coded: Uint8Array): void {
+    this.#deltas.set(deltaKey(base, root, piece), coded);
   }
 
   add(holding: Holding): void {
@@ -70,6 +97,10 @@ export class Holdings {
 
   /** The bytes asked for, or why there are none. */
   async answer(request: ContentRequest): Promise<Uint8Array | ErrorReason> {
+    const partial = this.#partial;
+    if (partial !== undefined && equal(partial.table.root, request.root)) {
+      return this.#fromPartial(partial, request);
+    }
     const holding = this.#byRoot.get(toHex(request.root));
     if (holding === undefined) {
       const region = request.type === "region" && this.#regions.get(toHex(request.root));
@@ -86,6 +117,28 @@ export class Holdings {
       }
     } catch {
       // A disk that fails is our own trouble: the client goes elsewhere, it is told no details.
+      return "unavailable";
+    }
+  }
+
+  /**
+   * Without waiting for anything: the file may be gone a moment later. No region: it is the one thing that
+   * cannot be checked before the file is whole, and who passes on a wrong one would be taken for its author.
+   */
+  #fromPartial(partial: Partial, request: ContentRequest): Uint8Array | ErrorReason {
+    if (request.type !== "piece") return "not-held";
+    const { table, have, stream } = partial;
+    const { root, first, count, base } = request;
+    if (first + count > table.count) return "out-of-range";
+    for (let chunk = first; chunk < first + count; chunk++) {
+      if (!have.has(chunk)) return "not-held";
+    }
+    const { offset, sizeBytes } = table.rangeOf(first, count);
+    if (sizeBytes > PIECE_MAX_BYTES) return "out-of-range";
+    const known = base === undefined ? undefined : this.#deltas.get(deltaKey(base, root, request));
+    try {
+      return known ?? encodePiece(stream.read(offset, sizeBytes));
+    } catch {
       return "unavailable";
     }
   }
@@ -109,7 +162,7 @@ export class Holdings {
     const { offset, sizeBytes } = table.rangeOf(first, count);
     if (sizeBytes > PIECE_MAX_BYTES) return "out-of-range";
     if (base !== undefined) {
-      const key = `${toHex(base)} ${toHex(root)} ${first} ${count}`;
+      const key = deltaKey(base, root, { first, count });
       const known = this.#deltas.get(key);
       if (known !== undefined) return known;
       const index = await this.#bases.index(base);
@@ -124,4 +177,8 @@ export class Holdings {
     const isSketched = sketch.length > 0 && sizeBytes <= CHUNK_MAX_BYTES;
     return encodePiece(piece, isSketched ? encodeAgainstSketch(piece, sketch) : undefined);
   }
+}
+
+function deltaKey(base: ContentRoot, root: ContentRoot, { first, count }: Piece): string {
+  return `${toHex(base)} ${toHex(root)} ${first} ${count}`;
 }

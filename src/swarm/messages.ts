@@ -11,6 +11,8 @@
  *                sketch: bytes 5 × n]
  *     7 cancel  [7, id: uint]
  *     8 done    [8, root: bytes 32]                              it has all chunks of this root now
+ *    11 follow  [11, root: bytes 32]                            it wants to know what we have of this root
+ *    12 peers   [12, id: uint, keys: bytes 32 × n]              peers it knows, n ≤ 16; once
  *    13 status  [13, id: uint]                                   for `watch`; may be refused
  *   provider → client
  *     1 denied  [1, minute: uint]                                and closes; minutes since the epoch
@@ -18,6 +20,8 @@
  *     4 region  [4, id: uint, region: bytes]                     coded as a piece (content/piece.ts)
  *     5 table   [5, id: uint, page: bytes]                       content/outline.ts; empty: the base is not held
  *     6 piece   [6, id: uint, piece: bytes]                      content/piece.ts
+ *    10 have    [10, root: bytes 32, first: uint, bits: bytes]   to who follows; swarm/have.ts
+ *    12 peers   [12, id: uint, keys: bytes 32 × n]              peers we know, n ≤ 16
  *    13 status  [13, id: uint, status: bytes ≤ 64]               swarm/copy-status.ts
  *     9 error   [9, id: uint, reason: uint]     1 not held · 2 out of range · 3 unavailable · 4 cancelled
  *                                                            5 busy: ask elsewhere, or later
@@ -34,6 +38,7 @@ import { concat } from "../core/bytes.ts";
 import { decodeCbor, encodeCbor, type CborValue } from "../core/cbor.ts";
 import {
   LISTED_MAX_BYTES,
+  PEERS_TOLD_MAX,
   RECORD_MAX_BYTES,
   ROOTS_MAX,
   SKETCH_MAX_BYTES,
@@ -47,6 +52,7 @@ import { REGION_BYTES } from "../exe/region.ts";
 import { AUTH_BYTES, BINDING_BYTES } from "./auth.ts";
 import { STATUS_MAX_BYTES } from "./copy-status.ts";
 import { violation } from "./error.ts";
+import { CHUNKS_MAX, HAVE_MAX_BYTES } from "./have.ts";
 
 export const PROTOCOL: string = "rustpatcher/1";
 
@@ -77,17 +83,34 @@ export type ContentRequest =
 
 export type Request =
   | ContentRequest
+  /** For keys of peers, against some: 32 bytes each. Nothing is dialled because of them but the keys. */
+  | { readonly type: "peers"; readonly id: number; readonly keys: Uint8Array }
   /** For what a copy may tell of itself. */
   | { readonly type: "status"; readonly id: number };
+
+export function isContentRequest(message: ClientMessage): message is ContentRequest {
+  return message.type === "region" || message.type === "table" || message.type === "piece";
+}
 
 export type ClientMessage =
   | { readonly type: "hello"; readonly auth: Uint8Array; readonly binding: Uint8Array }
   | { readonly type: "record"; readonly record: SignedRecord }
   | Request
   | { readonly type: "cancel"; readonly id: number }
+  | { readonly type: "follow"; readonly root: ContentRoot }
   | { readonly type: "done"; readonly root: ContentRoot };
 
-/** The bytes asked for, coded: a region, a page of a table, a piece or a status. */
+/** What a provider has of a root that it is still fetching itself, or of a part of that. */
+export interface Have {
+  readonly type: "have";
+  readonly root: ContentRoot;
+  /** Chunk that the first bit stands for, a multiple of 8. */
+  readonly first: number;
+  /** The lowest bit of a byte comes first. */
+  readonly bits: Uint8Array;
+}
+
+/** The bytes asked for, coded: a region, a page of a table, a piece, keys or a status. */
 export interface Answer {
   readonly type: Request["type"];
   readonly id: number;
@@ -104,6 +127,7 @@ export type ProviderMessage =
       readonly roots: readonly ContentRoot[];
     }
   | Answer
+  | Have
   | { readonly type: "error"; readonly id: number; readonly reason: ErrorReason };
 
 const TYPES = {
@@ -117,9 +141,13 @@ const TYPES = {
   cancel: 7,
   done: 8,
   error: 9,
+  have: 10,
+  follow: 11,
+  peers: 12,
   status: 13,
 } as const;
 
+const PUBLIC_KEY_BYTES = 32;
 /** A region as it is. */
 const CODED_REGION_MAX_BYTES = 1 + REGION_BYTES;
 
@@ -153,7 +181,10 @@ export function encodeClientMessage(message: ClientMessage): Uint8Array {
     case "status":
       return encodeCbor([type, message.id]);
     case "done":
+    case "follow":
       return encodeCbor([type, message.root]);
+    case "peers":
+      return encodeCbor([type, message.id, message.keys]);
   }
 }
 
@@ -171,8 +202,11 @@ export function encodeProviderMessage(message: ProviderMessage): Uint8Array {
     case "region":
     case "table":
     case "piece":
+    case "peers":
     case "status":
       return encodeCbor([type, message.id, message.bytes]);
+    case "have":
+      return encodeCbor([type, message.root, message.first, message.bits]);
     case "error":
       return encodeCbor([type, message.id, REASONS[message.reason]]);
   }
@@ -215,6 +249,13 @@ class Items {
     if (this.#items[this.#next] !== null) return this.root();
     this.#next++;
     return undefined;
+  }
+
+  /** Some of 32 bytes each, in one. */
+  keys(max: number): Uint8Array {
+    const bytes = this.bytes(max * PUBLIC_KEY_BYTES, 0);
+    if (bytes.length % PUBLIC_KEY_BYTES !== 0) throw violation("half a key");
+    return bytes;
   }
 
   roots(): ContentRoot[] {
@@ -305,6 +346,10 @@ export function decodeClientMessage(frame: Uint8Array): ClientMessage {
         };
       case TYPES.cancel:
         return { type: "cancel", id: items.uint() };
+      case TYPES.follow:
+        return { type: "follow", root: items.root() };
+      case TYPES.peers:
+        return { type: "peers", id: items.uint(), keys: items.keys(PEERS_TOLD_MAX) };
       case TYPES.status:
         return { type: "status", id: items.uint() };
       case TYPES.done:
@@ -337,6 +382,15 @@ export function decodeProviderMessage(frame: Uint8Array): ProviderMessage {
         return { type: "table", id: items.uint(), bytes: items.bytes(TABLE_PAGE_MAX_BYTES, 0) };
       case TYPES.piece:
         return { type: "piece", id: items.uint(), bytes: items.bytes(CODED_PIECE_MAX_BYTES, 1) };
+      case TYPES.have:
+        return {
+          type: "have",
+          root: items.root(),
+          first: items.uint(CHUNKS_MAX),
+          bits: items.bytes(HAVE_MAX_BYTES, 0),
+        };
+      case TYPES.peers:
+        return { type: "peers", id: items.uint(), bytes: items.keys(PEERS_TOLD_MAX) };
       case TYPES.status:
         return { type: "status", id: items.uint(), bytes: items.bytes(STATUS_MAX_BYTES, 1) };
       case TYPES.error:

@@ -17,6 +17,8 @@ export interface NodeOptions {
    * a default, so that nobody joins the public network by leaving something out.
    */
   readonly bootstrap: readonly Address[] | "public";
+  /** Other nodes that were there some time ago, to join by as well. */
+  readonly nodes?: readonly Address[];
   /** UDP port; 0 (default): any. A taken port fails, it is never silently replaced. */
   readonly port?: number;
   /** IPv4 address to bind; default: all interfaces. */
@@ -62,8 +64,10 @@ export async function createNode(options: NodeOptions): Promise<HyperDHT> {
 }
 
 function hyperdhtOptions(options: NodeOptions): HyperDHTOptions {
-  const { bootstrap, port = 0, keepAliveMs, host, keyPair, ephemeral, firewalled } = options;
+  const { bootstrap, nodes = [], port = 0, keepAliveMs } = options;
+  const { host, keyPair, ephemeral, firewalled } = options;
   return {
+    ...(nodes.length === 0 ? {} : { nodes: nodes.map(({ host, port }) => ({ host, port })) }),
     ...(bootstrap === "public"
       ? {}
       : { bootstrap: bootstrap.map(({ host, port }) => ({ host, port })) }),

@@ -20,13 +20,30 @@ interface Known extends Peer {
   failures: number;
   /** Not before this, monotonic. */
   retryAtMs: number;
+  /** When it first let us in and so proved that it belongs here, monotonic; Infinity when it never did. */
+  memberSinceMs: number;
+  /** Another peer has told of it. */
+  isHeard: boolean;
 }
+
+/**
+ * member: it has proved that it belongs here · heard: a peer has told of it · stranger: found on the topic,
+ * where anybody can put any number of keys.
+ */
+export type PeerKind = "member" | "heard" | "stranger";
 
 const RETRY_BASE_MS = 5_000;
 const RETRY_MAX_MS = 600_000;
 /** What one act is worth. A piece is one point, so that a slow but honest provider rises as well. */
 const SCORES = { served: 1, lacking: -1, failed: -4 } as const;
 const SCORE_MAX = 100;
+const KEY_BYTES = 32;
+/** Keys told by others that are known at once: they must not crowd out what is found on the topic. */
+const HEARD_MAX = 16;
+/** What a kind counts against others of the same score. */
+const RANKS = { member: 0.5, heard: 0.25, stranger: 0 } as const satisfies Record<PeerKind, number>;
+/** A member that cannot be reached so often is gone: its key was for one run. */
+const MEMBER_FAILURES_MAX = 2;
 
 /**
  * The peers of this session: which to try next, which never again. Bans are by key. Keys cost nothing,
@@ -57,7 +74,13 @@ export class Peers {
       return;
     }
     if (this.#known.size >= PEERS_MAX) this.#forgetWorst();
-    const fresh = { score: 0, failures: 0, retryAtMs: -Infinity };
+    const fresh = {
+      score: 0,
+      failures: 0,
+      retryAtMs: -Infinity,
+      memberSinceMs: Infinity,
+      isHeard: false,
+    };
     this.#known.set(id, { id, publicKey, relayAddresses, ...fresh });
   }
 
@@ -67,25 +90,75 @@ export class Peers {
    * those who had no turn yet.
    */
   next(busy: ReadonlySet<string>): Peer | undefined {
-    const nowMs = this.#clock.monotonicMs();
-    const free = [...this.#known.values()].filter(
-      ({ id, retryAtMs }) => retryAtMs <= nowMs && !busy.has(id),
-    );
+    const free = this.#free(busy);
     const unfailed = free.filter(({ failures }) => failures === 0);
     const list = unfailed.length > 0 ? unfailed : free;
-    const best = Math.max(...list.map(({ score }) => score));
-    const equals = list.filter(({ score }) => score === best);
+    const best = Math.max(...list.map(rankOf));
+    const equals = list.filter((known) => rankOf(known) === best);
     // A stranger must not be able to choose our peers by the order of its replies.
     return equals[Math.floor(Math.random() * equals.length)];
   }
 
   /** Is there one that may be tried now, is not in `busy` and has not failed? */
   hasFresh(busy: ReadonlySet<string>): boolean {
+    return this.#free(busy).some(({ failures }) => failures === 0);
+  }
+
+  #free(busy: ReadonlySet<string>): Known[] {
     const nowMs = this.#clock.monotonicMs();
-    for (const { id, failures, retryAtMs } of this.#known.values()) {
-      if (failures === 0 && retryAtMs <= nowMs && !busy.has(id)) return true;
+    return [...this.#known.values()].filter(
+      ({ id, retryAtMs }) => retryAtMs <= nowMs && !busy.has(id),
+    );
+  }
+
+  /** It has let us in: it knows the owner key, and the secret if there is one. */
+  welcomed(id: string): void {
+    const known = this.#known.get(id);
+    if (known === undefined) return;
+    known.failures = 0;
+    known.memberSinceMs = Math.min(known.memberSinceMs, this.#clock.monotonicMs());
+  }
+
+  /**
+   * Peers that proved to belong here, at most `max`: those that gave us something, then those we have known
+   * longest. Newcomers do not push them out, however many there are (a topic full of sybils, E9).
+   */
+  members(max: number): readonly Peer[] {
+    return [...this.#known.values()]
+      .filter((known) => isMember(known))
+      .toSorted(
+        (a, b) => Number(b.score > 0) - Number(a.score > 0) || a.memberSinceMs - b.memberSinceMs,
+      )
+      .slice(0, max);
+  }
+
+  /** One of this kind that may be tried now and is not in `busy`, a random one. */
+  nextOf(kind: PeerKind, busy: ReadonlySet<string>): Peer | undefined {
+    const free = this.#free(busy).filter((known) => kindOf(known) === kind);
+    return free[Math.floor(Math.random() * free.length)];
+  }
+
+  /** Keys of members of an earlier run, 32 bytes each: they count as such until they cannot be reached. */
+  remember(keys: Uint8Array): void {
+    for (const key of keysIn(keys)) {
+      this.add(key, []);
+      const known = this.#known.get(toHex(key));
+      if (known !== undefined) known.memberSinceMs = this.#clock.monotonicMs();
     }
-    return false;
+  }
+
+  /** Keys that another peer has told, 32 bytes each: strangers, to be found through the DHT. */
+  hear(keys: Uint8Array): void {
+    for (const key of keysIn(keys)) {
+      // What a lookup has told is kept: where to ask for it.
+      if (this.#known.has(toHex(key))) continue;
+      const heard = [...this.#known.values()].filter((known) => kindOf(known) === "heard");
+      const [oldest] = heard;
+      if (heard.length >= HEARD_MAX && oldest !== undefined) this.#known.delete(oldest.id);
+      this.add(key, []);
+      const known = this.#known.get(toHex(key));
+      if (known !== undefined) known.isHeard = true;
+    }
   }
 
   served(id: string): void {
@@ -135,8 +208,27 @@ export class Peers {
   #forgetWorst(): void {
     let worst: Known | undefined;
     for (const known of this.#known.values()) {
-      if (worst === undefined || known.score < worst.score) worst = known;
+      if (worst === undefined || rankOf(known) < rankOf(worst)) worst = known;
     }
     if (worst !== undefined) this.#known.delete(worst.id);
+  }
+}
+
+function isMember({ memberSinceMs, failures }: Known): boolean {
+  return memberSinceMs !== Infinity && failures < MEMBER_FAILURES_MAX;
+}
+
+function kindOf(known: Known): PeerKind {
+  if (isMember(known)) return "member";
+  return known.isHeard ? "heard" : "stranger";
+}
+
+function rankOf(known: Known): number {
+  return known.score + RANKS[kindOf(known)];
+}
+
+function* keysIn(bytes: Uint8Array): Generator<Uint8Array, void> {
+  for (let at = 0; at + KEY_BYTES <= bytes.length; at += KEY_BYTES) {
+    yield bytes.slice(at, at + KEY_BYTES);
   }
 }

@@ -15,8 +15,10 @@ import { Channel } from "./channel.ts";
 import { encodeStatus, type CopyStatus } from "./copy-status.ts";
 import { Deadline } from "./deadline.ts";
 import { SwarmError, violation } from "./error.ts";
+import { Follower } from "./follower.ts";
 import type { Holdings } from "./holdings.ts";
 import {
+  isContentRequest,
   decodeClientMessage,
   encodeProviderMessage,
   type ClientMessage,
@@ -38,6 +40,8 @@ export interface ProviderContext {
   readonly onDone?: (client: Uint8Array, root: ContentRoot) => void;
   /** Bytes of answers sent. */
   readonly onServed?: (sizeBytes: number) => void;
+  /** Takes keys of peers from a client and tells others: 32 bytes each. Absent: none are known. */
+  readonly exchangePeers?: (theirs: Uint8Array, client: Uint8Array) => Uint8Array;
   /** What may be told of us to whoever belongs here. Absent: nothing. */
   readonly status?: () => CopyStatus;
 }
@@ -67,6 +71,8 @@ export class ProviderSession {
   /** Messages that ask for nothing. */
   #notes = 0;
   #errors = 0;
+  #follower: Follower | undefined;
+  #hasExchangedPeers = false;
 
   /** Owns the stream from here on. `onClose` is called once. */
   constructor(
@@ -90,6 +96,11 @@ export class ProviderSession {
     this.#deadline.set(AUTH_TIMEOUT_MS);
   }
 
+  /** Its key. */
+  get client(): Uint8Array {
+    return this.#stream.remotePublicKey;
+  }
+
   /** Has it proved that it belongs here? */
   get isOpen(): boolean {
     return this.#state === "open";
@@ -108,6 +119,7 @@ export class ProviderSession {
     this.#deadline.clear();
     this.#drain.clear();
     this.#place.leave();
+    this.#follower?.stop();
     this.#blocked?.resolve();
     this.#queue.length = 0;
     this.#onClose(reason);
@@ -131,12 +143,31 @@ export class ProviderSession {
       case "done":
         this.#note();
         return this.#context.onDone?.(this.#stream.remotePublicKey, message.root);
+      case "follow":
+        return this.#follow(message.root);
+      case "peers":
+        if (this.#hasExchangedPeers) throw violation("peers were exchanged before");
+        this.#hasExchangedPeers = true;
+        return this.#request(message);
       case "region":
       case "table":
       case "piece":
       case "status":
         return this.#request(message);
     }
+  }
+
+  /** Once: whoever wants to know of another release comes again. */
+  #follow(root: ContentRoot): void {
+    if (this.#follower !== undefined) throw violation("it follows something already");
+    const { clock, holdings } = this.#context;
+    this.#follower = new Follower(
+      clock,
+      holdings,
+      root,
+      (have) => void this.#channel.send(encodeProviderMessage(have)),
+      () => this.#blocked === undefined,
+    );
   }
 
   #hello(message: ClientMessage): void {
@@ -208,7 +239,7 @@ export class ProviderSession {
       while (!this.#channel.isClosed) {
         const [request] = this.#queue;
         if (request === undefined) return;
-        if (request.type !== "status" && !this.#place.take()) {
+        if (isContentRequest(request) && !this.#place.take()) {
           this.#queue.shift();
           this.#refuse(request.id, "busy");
           continue;
@@ -252,8 +283,11 @@ export class ProviderSession {
   /** It may be cancelled before it is its turn; afterwards the work is done and can as well be sent. */
   async #answer(request: Pending): Promise<Uint8Array | ErrorReason> {
     if (request.isCancelled === true) return "cancelled";
-    const { holdings, status } = this.#context;
-    if (request.type !== "status") return holdings.answer(request);
+    const { holdings, status, exchangePeers } = this.#context;
+    if (isContentRequest(request)) return holdings.answer(request);
+    if (request.type === "peers") {
+      return exchangePeers?.(request.keys, this.client) ?? new Uint8Array(0);
+    }
     return status === undefined ? "unavailable" : encodeStatus(status());
   }
 

@@ -1,8 +1,13 @@
 /** Connections that come to us: how many, from where, and what becomes of them. */
 import type { SecretStream, Server } from "@hyperswarm/dht";
 import type HyperDHT from "@hyperswarm/dht";
-import { toHex } from "../core/bytes.ts";
-import { AUTH_TIMEOUT_MS, CONNECTIONS_IN_MAX, GIVE_WAY_AFTER_MS } from "../core/limits.ts";
+import { concat, toHex } from "../core/bytes.ts";
+import {
+  AUTH_TIMEOUT_MS,
+  CONNECTIONS_IN_MAX,
+  GIVE_WAY_AFTER_MS,
+  PEERS_TOLD_MAX,
+} from "../core/limits.ts";
 import { SwarmError } from "./error.ts";
 import { HostCounts } from "./host-counts.ts";
 import type { Peers } from "./peers.ts";
@@ -58,7 +63,11 @@ export class Provider {
       stream.destroy();
       return;
     }
-    const context = { ...this.#context, upload: this.#upload };
+    const context: ProviderContext = {
+      ...this.#context,
+      upload: this.#upload,
+      exchangePeers: (theirs, client) => this.#exchangePeers(theirs, client),
+    };
     const session = new ProviderSession(stream, context, (reason) => {
       this.#sessions.delete(session);
       this.#hosts.remove(remoteHost);
@@ -68,6 +77,19 @@ export class Provider {
       }
     });
     this.#sessions.add(session);
+  }
+
+  /** Keys and nothing else: who may be reached under them, the DHT knows. Ours are of proven members. */
+  #exchangePeers(theirs: Uint8Array, client: Uint8Array): Uint8Array {
+    const { peers } = this.#context;
+    const members = peers.members(PEERS_TOLD_MAX / 2).map(({ publicKey }) => publicKey);
+    const clients = [...this.#sessions].filter(({ isOpen }) => isOpen).map((one) => one.client);
+    // A random part of them, so that nobody can be kept out of it by others.
+    clients.sort(() => Math.random() - 0.5);
+    const told = new Map([...members, ...clients].map((key) => [toHex(key), key]));
+    told.delete(toHex(client));
+    peers.hear(theirs);
+    return concat(...[...told.values()].slice(0, PEERS_TOLD_MAX));
   }
 
   async destroy(): Promise<void> {

@@ -8,6 +8,7 @@ import { authOf, bindingOf } from "./auth.ts";
 import { Channel } from "./channel.ts";
 import { Deadline } from "./deadline.ts";
 import { SwarmError, violation } from "./error.ts";
+import { Have } from "./have.ts";
 import {
   decodeProviderMessage,
   encodeClientMessage,
@@ -23,6 +24,7 @@ export type Wanted =
   | Omit<Extract<Request, { type: "region" }>, "id">
   | Omit<Extract<Request, { type: "table" }>, "id">
   | Omit<Extract<Request, { type: "piece" }>, "id">
+  | Omit<Extract<Request, { type: "peers" }>, "id">
   | Omit<Extract<Request, { type: "status" }>, "id">;
 
 interface Outstanding {
@@ -32,6 +34,9 @@ interface Outstanding {
   readonly reject: (reason: SwarmError) => void;
 }
 
+/** A provider tells once a second what has come to it; more of it is a flood. */
+const HAVES_PER_S = 4;
+const HAVE_BURST = 16;
 /** For the last words to be taken. */
 const FINISH_TIMEOUT_MS = 2_000;
 
@@ -57,6 +62,12 @@ export class RemoteProvider {
   readonly #closed = Promise.withResolvers<SwarmError>();
   /** Roots of what it says it has. */
   readonly #roots = new Set<string>();
+  readonly #clock: Clock;
+  #followed: ContentRoot | undefined;
+  #onHave: ((have: Have) => void) | undefined;
+  readonly #have = new Have();
+  #haveTokens = HAVE_BURST;
+  #haveMs: number;
   #isOpen = false;
   #isFinishing = false;
   #nextId = 0;
@@ -67,6 +78,8 @@ export class RemoteProvider {
   constructor(stream: SecretStream, { scope, clock, minuteOffset = 0 }: GetterContext) {
     if (stream.handshakeHash === null) throw violation("no handshake");
     this.publicKey = stream.remotePublicKey;
+    this.#clock = clock;
+    this.#haveMs = clock.monotonicMs();
     this.#stream = stream;
     this.#scope = scope;
     this.#handshakeHash = stream.handshakeHash;
@@ -130,6 +143,18 @@ export class RemoteProvider {
     this.#channel.send(encodeClientMessage({ type: "record", record }));
   }
 
+  /** Asks what it has of a root that it does not have all of; `onHave` is called with each answer. */
+  follow(root: ContentRoot, onHave: (have: Have) => void): void {
+    this.#followed = root;
+    this.#onHave = onHave;
+    this.#channel.send(encodeClientMessage({ type: "follow", root }));
+  }
+
+  /** Does it say that it has this chunk of the root that we follow? */
+  hasChunk(chunk: number): boolean {
+    return this.#have.has(chunk);
+  }
+
   /** Tells it that we have all of a root now. */
   tellDone(root: ContentRoot): void {
     this.#channel.send(encodeClientMessage({ type: "done", root }));
@@ -188,6 +213,8 @@ export class RemoteProvider {
         });
       case "welcome":
         return this.#welcome(message);
+      case "have":
+        return this.#haves(message);
       case "error":
         return this.#take(message.id, undefined).reject(
           new SwarmError(
@@ -202,6 +229,7 @@ export class RemoteProvider {
       case "region":
       case "table":
       case "piece":
+      case "peers":
       case "status": {
         const { resolve } = this.#take(message.id, message.type);
         this.receivedBytes += message.bytes.length;
@@ -210,6 +238,23 @@ export class RemoteProvider {
         return resolve(message.bytes);
       }
     }
+  }
+
+  /** Only of what we follow, and not so often that it costs anything. */
+  #haves({ root, first, bits }: Extract<ProviderMessage, { type: "have" }>): void {
+    if (this.#followed === undefined || !equal(root, this.#followed)) {
+      throw violation("told of what nobody has asked for");
+    }
+    const nowMs = this.#clock.monotonicMs();
+    this.#haveTokens = Math.min(
+      HAVE_BURST,
+      this.#haveTokens + ((nowMs - this.#haveMs) / 1_000) * HAVES_PER_S,
+    );
+    this.#haveMs = nowMs;
+    if (--this.#haveTokens < 0) throw violation("told of what it has too often");
+    if (first % 8 !== 0) throw violation("a chunk in the middle of a byte");
+    this.#have.merge({ first, bits });
+    this.#onHave?.(this.#have);
   }
 
   #welcome(message: Extract<ProviderMessage, { type: "welcome" }>): void {

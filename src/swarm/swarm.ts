@@ -2,7 +2,13 @@
 import type HyperDHT from "@hyperswarm/dht";
 import type { PublicKey } from "../core/brand.ts";
 import { unixMinute, type Clock } from "../core/clock.ts";
-import { DHT_TIMEOUT_MS } from "../core/limits.ts";
+import { concat } from "../core/bytes.ts";
+import {
+  CONTACT_NODES_MAX,
+  CONTACT_PEERS_MAX,
+  DHT_TIMEOUT_MS,
+  PEERS_TOLD_MAX,
+} from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { VerifiedRecord } from "../core/release-record.ts";
 import { targetPublicKey } from "../core/target-key.ts";
@@ -20,12 +26,20 @@ import { Holdings, type Holding } from "./holdings.ts";
 import { joinNetwork } from "./join.ts";
 import type { Manifest } from "./manifest.ts";
 import { NewestRecord } from "./newest-record.ts";
-import { Peers, type Peer } from "./peers.ts";
+import { Peers, type Peer, type PeerKind } from "./peers.ts";
 import { Provider } from "./provider.ts";
 import type { RemoteProvider } from "./remote-provider.ts";
 import { jittered, Repeater } from "./repeater.ts";
 import type { SwarmScope } from "./scope.ts";
 import { topicOf } from "./topic.ts";
+
+/** Ways into the swarm that do not depend on bootstrap nodes or on a topic. */
+export interface Contacts {
+  /** Keys of peers that proved to belong here; 32 bytes each. */
+  readonly peers: readonly Uint8Array[];
+  /** DHT nodes. */
+  readonly nodes: readonly { readonly host: string; readonly port: number }[];
+}
 
 export interface SwarmOptions extends SwarmScope {
   readonly bootstrap: Bootstrap;
@@ -33,6 +47,8 @@ export interface SwarmOptions extends SwarmScope {
   readonly log: Log;
   /** The newest record seen in earlier runs: the floor. */
   readonly newest?: VerifiedRecord | undefined;
+  /** Of an earlier run. */
+  readonly contacts?: Contacts | undefined;
   /** Each verified record that is newer than the one before. */
   readonly onRecord?: (record: VerifiedRecord) => void;
   /** Whoever counts copies asks the peers it meets as well whether they hold the newest release. */
@@ -57,6 +73,7 @@ const MINUTE_MS = 60_000;
 const ANNOUNCE_SPREAD_MS = 10_000;
 /** Records are exchanged with this many peers in one round, random ones. */
 const GOSSIP_PEERS = 8;
+const GOSSIP_KINDS: readonly PeerKind[] = ["member", "heard", "stranger", "stranger"];
 /** How long a round waits for slow peers when the DHT has answered; they may still tell us later. */
 const GOSSIP_PATIENCE_MS = 3_000;
 /** How long a newer record waits for an even newer one: a few round trips. */
@@ -125,7 +142,9 @@ export class Swarm {
    * alive; the caller must `destroy` it.
    */
   static async start(options: SwarmOptions): Promise<Swarm> {
-    const swarm = new Swarm(options, await joinNetwork(options.bootstrap));
+    const { bootstrap, contacts } = options;
+    const swarm = new Swarm(options, await joinNetwork(bootstrap, contacts?.nodes));
+    swarm.#peers.remember(concat(...(contacts?.peers ?? [])));
     for (const repeater of swarm.#repeaters) repeater.start();
     return swarm;
   }
@@ -192,9 +211,22 @@ export class Swarm {
         clock: this.#options.clock,
         dialer: this.#dialer,
         peers: this.#peers,
+        place: {
+          setPartial: (partial) => {
+            this.#holdings.setPartial(partial);
+            void this.#announce();
+          },
+          remember: (...difference) => this.#holdings.remember(...difference),
+        },
         findPeers: () => this.#findPeers(),
       },
     );
+  }
+
+  /** Who and what is worth remembering for the next run. */
+  get contacts(): Contacts {
+    const peers = this.#peers.members(CONTACT_PEERS_MAX).map(({ publicKey }) => publicKey);
+    return { peers, nodes: this.#dht.toArray({ limit: CONTACT_NODES_MAX }) };
   }
 
   /** Stops everything and closes every socket. Safe to call twice. */
@@ -249,7 +281,9 @@ export class Swarm {
     const talks: Promise<void>[] = [];
     const asked = new Set(this.#dialer.busy);
     while (talks.length < GOSSIP_PEERS && this.#dialer.hasRoom) {
-      const peer = this.#peers.next(asked);
+      // Some of each kind: neither a topic full of keys of others nor a few old friends decide whom we meet.
+      const kind = GOSSIP_KINDS[talks.length % GOSSIP_KINDS.length] ?? "stranger";
+      const peer = this.#peers.nextOf(kind, asked) ?? this.#peers.next(asked);
       if (peer === undefined) break;
       asked.add(peer.id);
       talks.push(this.#talk(peer));
@@ -263,6 +297,7 @@ export class Swarm {
     const { copies, onMet } = this.#options;
     const root = this.#newest.current?.record.root;
     try {
+      await this.#exchangePeers(provider);
       await onMet?.(provider);
       if (copies === undefined || root === undefined) return;
       await provider.request({ type: "region", root }).bytes;
@@ -270,6 +305,12 @@ export class Swarm {
     } finally {
       provider.finish();
     }
+  }
+
+  /** Keys against keys, so that a topic full of others' cannot keep the members of a swarm apart (E9). */
+  async #exchangePeers(provider: RemoteProvider): Promise<void> {
+    const ours = this.#peers.members(PEERS_TOLD_MAX).map(({ publicKey }) => publicKey);
+    this.#peers.hear(await provider.request({ type: "peers", keys: concat(...ours) }).bytes);
   }
 
   #findPeers(): Promise<void> {

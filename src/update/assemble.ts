@@ -198,6 +198,11 @@ export class Assembly {
     }
   }
 
+  /** The canonical stream, as far as it is written; to be read while the file is open. */
+  stream(): ByteSource {
+    return withoutRegion(fileSource(this.#file.fd), this.record.regionOffset);
+  }
+
   /** The last thing to write: the code signature of a macOS executable follows from everything else. */
   writeRegion(region: Uint8Array): void {
     writeAll(this.file.fd, region, this.record.regionOffset);

@@ -102,6 +102,7 @@ export class Fetcher {
         assembly.write(offset, bytes);
         held.add(index);
       },
+      written: () => ({ stream: assembly.stream(), chunks: held }),
       onProgress: this.#reporter(),
       signal,
     });

@@ -157,6 +157,11 @@ export class Installation {
     return pathBeside(this.path, "older");
   }
 
+  /** Peers and nodes of earlier runs; see contacts-file.ts. */
+  get contactsPath(): string {
+    return pathBeside(this.path, "contacts");
+  }
+
   /** What an interrupted download leaves for the next attempt; see partial-file.ts. */
   get partialPath(): string {
     return pathBeside(this.path, "partial");

@@ -12,6 +12,8 @@ export type OwnFile =
   | "lock"
   /** How the installed version is doing: pending.ts. */
   | "pending"
+  /** Ways into the swarm: contacts-file.ts. */
+  | "contacts"
   /** An unfinished new version. */
   | "partial"
   /** When the background mode looks next: stamp.ts. */

@@ -11,6 +11,7 @@ import type { SignedRecord } from "../../src/exe/extension.ts";
 import { bindingOf } from "../../src/swarm/auth.ts";
 import { Holdings, type Holding } from "../../src/swarm/holdings.ts";
 import {
+  isContentRequest,
   decodeClientMessage,
   encodeProviderMessage,
   type ClientMessage,
@@ -98,8 +99,11 @@ export async function evilProvider(
       };
       turn = turn.then(async () => {
         const isHandled = await behaviour.onMessage?.(message, talk);
-        const isRequest = "root" in message && message.type !== "done";
-        if (isHandled !== true && isRequest) say(await honestly(message));
+        if (isHandled === true) return undefined;
+        if (isContentRequest(message)) say(await honestly(message));
+        if (message.type === "follow") {
+          say({ type: "have", root: message.root, first: 0, bits: new Uint8Array(0) });
+        }
         return undefined;
       });
     });

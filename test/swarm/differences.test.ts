@@ -13,7 +13,7 @@ import { memorySource, type ByteSource } from "../../src/core/source.ts";
 import { DeltaCache } from "../../src/swarm/delta-cache.ts";
 import type { FetchProgress } from "../../src/swarm/download.ts";
 import { Holdings } from "../../src/swarm/holdings.ts";
-import type { ProviderMessage, Request } from "../../src/swarm/messages.ts";
+import { isContentRequest, type ProviderMessage, type Request } from "../../src/swarm/messages.ts";
 import { loadHyperDHT } from "../../src/swarm/node.ts";
 import { evilProvider, type Behaviour, type EvilProvider } from "../attacks/evil-provider.ts";
 import { fastClock, FakeClock } from "../helpers/clock.ts";
@@ -171,7 +171,7 @@ describe("a liar", () => {
     return {
       roots: [next.table.root, old.table.root],
       async onMessage(message, talk) {
-        if (!("root" in message) || message.type === "done") return false;
+        if (!isContentRequest(message)) return false;
         if (message.type === "piece") {
           const { offset, sizeBytes } = next.table.rangeOf(message.first, message.count);
           const piece = next.bytes.subarray(offset, offset + sizeBytes);

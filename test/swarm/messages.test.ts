@@ -60,6 +60,8 @@ const CLIENT: [ClientMessage, string][] = [
   ],
   [{ type: "cancel", id: 256 }, "82 07 190100"],
   [{ type: "status", id: 1 }, "82 0d 01"],
+  [{ type: "follow", root }, `82 0b 5820${hex(32, 0xaa)}`],
+  [{ type: "peers", id: 1, keys: fill(64, 6) }, `83 0c 01 5840${hex(64, 6)}`],
   [{ type: "done", root }, `82 08 5820${hex(32, 0xaa)}`],
 ];
 
@@ -75,6 +77,11 @@ const PROVIDER: [ProviderMessage, string][] = [
     { type: "welcome", binding: fill(32, 3), record, roots: [root, base] },
     `85 02 5820${hex(32, 3)} 59012c${hex(300, 0x11)} 5840${hex(64, 0x22)} 5840${hex(32, 0xaa)}${hex(32, 0xbb)}`,
   ],
+  [
+    { type: "have", root, first: 8, bits: fill(2, 5) },
+    `84 0a 5820${hex(32, 0xaa)} 08 42${hex(2, 5)}`,
+  ],
+  [{ type: "peers", id: 1, bytes: fill(32, 6) }, `83 0c 01 5820${hex(32, 6)}`],
   [{ type: "region", id: 1, bytes: fill(4096, 4) }, `83 04 01 591000${hex(4096, 4)}`],
   [{ type: "table", id: 2, bytes: fill(64, 5) }, `83 05 02 5840${hex(64, 5)}`],
   [{ type: "table", id: 2, bytes: fill(0, 0) }, "83 05 02 40"],

@@ -1,0 +1,130 @@
+/** Copies that are still fetching a release give to one another what they have of it. */
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { memorySource } from "../../src/core/source.ts";
+import { asContentRoot } from "../../src/core/brand.ts";
+import { checkRegion } from "../../src/exe/check-region.ts";
+import { Have } from "../../src/swarm/have.ts";
+import type { Swarm } from "../../src/swarm/swarm.ts";
+import { ChunkTable } from "../../src/content/table.ts";
+import type { TestRelease } from "../helpers/release.ts";
+import { SwarmWorld, until } from "../helpers/swarm-world.ts";
+
+let world: SwarmWorld;
+let release: TestRelease;
+
+beforeEach(async () => {
+  world = await SwarmWorld.create();
+  release = world.release({ version: "1.0.1", blocks: 48 });
+});
+afterEach(() => world.destroy());
+
+/** Fetches everything, gives what is written to others, and resolves with the stream. */
+async function fetchAll(swarm: Swarm, isShared = true): Promise<Uint8Array> {
+  const out = new Uint8Array(release.bytes.length);
+  await swarm.fetch(release.record, {
+    checkRegion: (region) => void checkRegion(world.owner, region, release.record),
+    missing: ({ count }) => Array.from({ length: count }, (_, index) => index),
+    onChunk: ({ offset }, bytes) => out.set(bytes, offset),
+    ...(isShared ? { written: () => ({ stream: memorySource(out), chunks: [] }) } : {}),
+  });
+  return out;
+}
+
+/** Bytes that the only whole provider has sent until all getters had everything. */
+async function sentFor(getters: number, isShared: boolean): Promise<number> {
+  let sentBytes = 0;
+  const source = await world.swarm({
+    uploadBytesPerS: 1_500_000,
+    onServed: (sizeBytes) => (sentBytes += sizeBytes),
+  });
+  source.serve(release);
+  await source.discover();
+  const swarms = await Promise.all(Array.from({ length: getters }, () => world.swarm()));
+  const streams = await Promise.all(swarms.map((swarm) => fetchAll(swarm, isShared)));
+  for (const stream of streams) expect(Buffer.compare(stream, release.bytes)).toBe(0);
+  return sentBytes;
+}
+
+test("four getters of one slow provider feed each other: it sends the release far less than four times", async () => {
+  const sentBytes = await sentFor(4, true);
+  expect(sentBytes).toBeLessThan(2.5 * release.bytes.length);
+}, 30_000);
+
+test("control: without it, the provider sends everything to each of them", async () => {
+  const sentBytes = await sentFor(2, false);
+  expect(sentBytes).toBeGreaterThan(1.9 * release.bytes.length);
+}, 30_000);
+
+/** A provider that has some chunks, and is told of to who follows. */
+async function partialProvider(chunks: readonly number[]) {
+  const provider = await world.provider([]);
+  const have = new Have(release.table.count);
+  for (const chunk of chunks) have.add(chunk);
+  provider.holdings.setPartial({ table: release.table, stream: release.stream, have });
+  return { provider, have };
+}
+
+test("who has a part is asked for that part alone; the rest comes from who has all", async () => {
+  const chunks = Array.from({ length: 30 }, (_, index) => 2 * index);
+  const { provider } = await partialProvider(chunks);
+  const whole = await world.provider([release]);
+  const getter = await world.getter([provider.publicKey, whole.publicKey]);
+  const stream = await getter.fetch(release.record);
+  expect(Buffer.compare(stream, release.bytes)).toBe(0);
+  expect(provider.servedBytes()).toBeGreaterThan(0);
+  for (const { publicKey } of [provider, whole]) {
+    expect(getter.peers.isBanned(publicKey.toHex())).toBe(false);
+  }
+});
+
+test("who has nothing of it is left, and not blamed", async () => {
+  const { provider } = await partialProvider([]);
+  const whole = await world.provider([release]);
+  const getter = await world.getter([provider.publicKey, whole.publicKey]);
+  await getter.fetch(release.record);
+  expect(provider.servedBytes()).toBe(0);
+  expect(getter.peers.isBanned(provider.publicKey.toHex())).toBe(false);
+});
+
+test("a part gives no region and no table, and no chunk that it has not", async () => {
+  const { provider, have } = await partialProvider([8, 9]);
+  const client = await (await world.rawClient(provider.publicKey)).enter();
+  const { root } = release.record.record;
+  const piece = { type: "piece", root, count: 1, base: undefined } as const;
+  const sketch = new Uint8Array(0);
+  client.send({ type: "follow", root });
+  const first = await client.answer("have");
+  expect([first.first, ...first.bits]).toEqual([8, 3]);
+  client.send(
+    { type: "region", id: 1, root },
+    { type: "table", id: 2, root, first: 0, base: undefined, listed: sketch },
+  );
+  client.send(
+    { ...piece, id: 3, first: 7, sketch },
+    { ...piece, id: 4, first: 8, count: 3, sketch },
+  );
+  client.send({ ...piece, id: 5, first: 8, count: 2, sketch });
+  await client.answer("piece");
+  const refused = client.frames.filter((frame) => frame.type === "error");
+  expect(refused.map(({ id, reason }) => [id, reason])).toEqual(
+    [1, 2, 3, 4].map((id) => [id, "not-held"]),
+  );
+  // What is added is told within a second or so, and nothing else.
+  have.add(20);
+  await until(() => client.frames.filter(({ type }) => type === "have").length === 2, "news");
+  const news = client.frames.filter((frame) => frame.type === "have").at(-1);
+  expect([news?.first, ...(news?.bits ?? [])]).toEqual([16, 16]);
+});
+
+test("C7: following twice, and telling of what nobody has asked for, close the connection", async () => {
+  const { provider } = await partialProvider([1]);
+  const client = await (await world.rawClient(provider.publicKey)).enter();
+  const { root } = release.record.record;
+  client.send({ type: "follow", root }, { type: "follow", root });
+  await client.dropped;
+  const other = asContentRoot(ChunkTable.ofStream(memorySource(new Uint8Array(99))).root);
+  const late = await (await world.rawClient(provider.publicKey)).enter();
+  late.send({ type: "follow", root: other });
+  const answer = await late.answer("have");
+  expect(answer.bits.length).toBe(0);
+});
