@@ -11,11 +11,11 @@
  *
  * Written after every look, so not synced: after a power failure an older one, or none, is as good.
  */
-import { renameSync } from "node:fs";
 import { decodeCbor, encodeCbor, type CborValue } from "../core/cbor.ts";
 import { Fields } from "../core/fields.ts";
 import { STATUS_FILE_MAX_BYTES, STATUS_TEXT_MAX_BYTES } from "../core/limits.ts";
 import { readOwnFile } from "../fs/own-file.ts";
+import { renameOver } from "../fs/rename-over.ts";
 import { createBeside, discard, writeAll } from "../fs/temporary-file.ts";
 import type { ErrorInfo } from "./events.ts";
 
@@ -75,7 +75,7 @@ export function writeLastLook(path: string, look: LastLook): void {
   const temporary = createBeside(path);
   try {
     writeAll(temporary.fd, bytes, 0);
-    renameSync(temporary.path, path);
+    renameOver(temporary.path, path);
   } finally {
     discard(temporary);
   }
