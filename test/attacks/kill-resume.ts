@@ -11,9 +11,8 @@ import { memorySource, without, type ByteSource } from "../../src/core/source.ts
 import { REGION_BYTES } from "../../src/exe/region.ts";
 import type { Holding } from "../../src/swarm/holdings.ts";
 import { Swarm } from "../../src/swarm/swarm.ts";
-import { e2eApp } from "../helpers/e2e-app.ts";
+import { blobApp } from "../helpers/blob-app.ts";
 import { E2eReleases, E2eWorld } from "../helpers/e2e-world.ts";
-import { noise } from "../helpers/release.ts";
 
 /** Kilobytes of the new version that the old one lacks, before compression. */
 const BLOB_BYTES = 5_000_000;
@@ -49,11 +48,6 @@ function randomFrom(seed: number): () => number {
     state ^= state << 5;
     return (state >>> 0) / 2 ** 32;
   };
-}
-
-function withBlob(build: string, salt: number): string {
-  const blob = noise(BLOB_BYTES, salt).toBase64();
-  return `globalThis.blob = ${JSON.stringify(blob)};\n${e2eApp(build)}`;
 }
 
 /** How often each chunk was sent, by what was read of the stream for it. */
@@ -137,8 +131,8 @@ export async function killAndResume(
   let needed = 0;
   let pieceChunks = 0;
   try {
-    const old = await releases.get({ version: "1.0.0", source: withBlob("one", 1) });
-    const next = await releases.get({ version: "1.0.1", source: withBlob("two", 2) });
+    const old = await releases.get({ version: "1.0.0", source: blobApp("one", 1, BLOB_BYTES) });
+    const next = await releases.get({ version: "1.0.1", source: blobApp("two", 2, BLOB_BYTES) });
     const digest = sha256(readFileSync(next)).toHex();
     const holding = world.holding(next);
     while (complete.length < kills) {
