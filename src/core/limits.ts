@@ -35,8 +35,8 @@ export const PIECE_MAX_BYTES: number = 256 * KiB;
 export const ANSWER_MAX_BYTES: number = 128 * KiB;
 /** A swarm frame: one answer and its envelope. */
 export const FRAME_MAX_BYTES: number = ANSWER_MAX_BYTES + 256;
-/** Hashes of a sketch: what a piece of 64 KiB is compared with is at most three times as large. */
-export const SKETCH_MAX_BYTES: number = 4 * KiB;
+/** A sketch: what a piece of 64 KiB is compared with is at most three times as large, at 5 bytes for 128. */
+export const SKETCH_MAX_BYTES: number = 8 * KiB;
 /** Short names of runs: more than the runs of the largest executable. */
 export const LISTED_MAX_BYTES: number = 48 * KiB;
 /** Content roots that a provider names in its welcome. */

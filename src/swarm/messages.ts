@@ -8,7 +8,7 @@
  *     4 region  [4, id: uint, root: bytes 32]
  *     5 table   [5, id: uint, root: bytes 32, first: uint, base: bytes 32 | null, listed: bytes 4 × n]
  *     6 piece   [6, id: uint, root: bytes 32, first: uint, count: uint, base: bytes 32 | null,
- *                sketch: bytes 5 × n]
+ *                sketch: bytes ≤ 8 KiB]     content/sketch.ts; empty: none
  *     7 cancel  [7, id: uint]
  *     8 done    [8, root: bytes 32]                              it has all chunks of this root now
  *    11 follow  [11, root: bytes 32]                            it wants to know what we have of this root

@@ -9,7 +9,7 @@ import { memorySource, type ByteSource } from "../core/source.ts";
 import type { Content } from "../content/content.ts";
 import { decodePiece } from "../content/piece.ts";
 import { ChunkPlan, type Piece } from "../content/plan.ts";
-import { sketchOf } from "../content/sketch.ts";
+import { sketchOf, type SketchGrain } from "../content/sketch.ts";
 import { ChunkTable } from "../content/table.ts";
 import { SwarmError } from "./error.ts";
 import type { RemoteProvider } from "./remote-provider.ts";
@@ -22,6 +22,8 @@ export interface OldContent {
 }
 
 const NOTHING: OldContent = { base: undefined, sketch: new Uint8Array(0), source: undefined };
+/** When more than this is missing, the edits are all over it, and small blocks find more than they cost. */
+const FINE_FROM_BYTES = 512 * 1024;
 /** When more than this share is missing, everything has moved, and sketches cost more than they save. */
 const SKETCH_SHARE = 0.25;
 
@@ -31,6 +33,7 @@ export class Reuse {
   readonly #table: ChunkTable;
   readonly #plan: ChunkPlan;
   readonly #isSketching: boolean;
+  readonly #grain: SketchGrain;
   #local: Content | undefined;
   #isIntact: boolean | undefined;
   /** First chunks of pieces whose sketch led nowhere: to be asked for as they are. */
@@ -44,6 +47,7 @@ export class Reuse {
     this.#table = table;
     this.#local = local;
     this.#plan = new ChunkPlan(table, local?.table);
+    this.#grain = missingBytes > FINE_FROM_BYTES ? "fine" : "coarse";
     this.#isSketching = missingBytes <= SKETCH_SHARE * table.lengthBytes;
   }
 
@@ -67,7 +71,7 @@ export class Reuse {
     const near = this.#isSketching ? this.#plan.resembling(piece) : undefined;
     if (near === undefined) return NOTHING;
     const bytes = local.stream.read(near.offset, near.sizeBytes).slice();
-    return { base: undefined, sketch: sketchOf(bytes), source: memorySource(bytes) };
+    return { base: undefined, sketch: sketchOf(bytes, this.#grain), source: memorySource(bytes) };
   }
 
   /**

@@ -78,31 +78,51 @@ describe("a zstd frame", () => {
 describe("a sketch", () => {
   const old = prose(100_000, 1);
 
-  test("is enough for a provider that never had the old bytes", () => {
-    const edit: fc.Arbitrary<Edit> = fc.record({
-      at: fc.double({ min: 0, max: 1, noNaN: true }),
-      removed: fc.nat(3_000),
-      inserted: fc.uint8Array({ maxLength: 3_000 }),
-    });
-    fc.assert(
-      fc.property(fc.array(edit, { maxLength: 3 }), (edits) => {
-        const next = edited(old, edits).slice(0, 65_536);
-        const coded = encodePiece(next, encodeAgainstSketch(next, sketchOf(old)));
-        const decoded = decodePiece(coded, next.length, memorySource(old));
-        expect(decoded !== undefined && equal(decoded, next)).toBe(true);
-      }),
-      { numRuns: 25 },
-    );
-  });
+  test.each(["fine", "coarse"] as const)(
+    "is enough for a provider that never had the old bytes: %s",
+    (grain) => {
+      const edit: fc.Arbitrary<Edit> = fc.record({
+        at: fc.double({ min: 0, max: 1, noNaN: true }),
+        removed: fc.nat(3_000),
+        inserted: fc.uint8Array({ maxLength: 3_000 }),
+      });
+      fc.assert(
+        fc.property(fc.array(edit, { maxLength: 3 }), (edits) => {
+          const next = edited(old, edits).slice(0, 65_536);
+          const coded = encodePiece(next, encodeAgainstSketch(next, sketchOf(old, grain)));
+          const decoded = decodePiece(coded, next.length, memorySource(old));
+          expect(decoded !== undefined && equal(decoded, next)).toBe(true);
+        }),
+        { numRuns: 25 },
+      );
+    },
+  );
 
-  test("takes 5 bytes for 512, and what is then sent is around the edit alone", () => {
+  test("takes 5 bytes for a block, and what is then sent is around the edit alone", () => {
     const change = { at: 0.5, removed: 20, inserted: prose(50, 9) };
     const next = edited(old.subarray(0, 60_000), [change]);
-    expect(sketchOf(old).length).toBe(5 * 195);
-    expect(encodeAgainstSketch(next, sketchOf(old)).length).toBeLessThan(600);
+    const [coarse, fine] = [sketchOf(old, "coarse"), sketchOf(old, "fine")];
+    expect(coarse.length).toBe(1 + 5 * 195);
+    expect(fine.length).toBe(1 + 5 * 781);
+    expect(encodeAgainstSketch(next, coarse).length).toBeLessThan(600);
+    expect(encodeAgainstSketch(next, fine).length).toBeLessThan(200);
   });
 
-  test("of a broken length is refused", () => {
-    expect(() => encodeAgainstSketch(new Uint8Array(1_000), new Uint8Array(6))).toThrow("sketch");
+  test("golden bytes stay what they are", () => {
+    const bytes = noise(1_100, 3);
+    expect(sketchOf(bytes, "coarse").toHex()).toBe("098279b23c0439821bb411");
+    expect(sketchOf(bytes.subarray(0, 300), "fine").toHex()).toBe("07f8a62100678837246071");
+  });
+
+  test("of a broken length, or of blocks of another size, is refused", () => {
+    const sketch = sketchOf(old, "coarse");
+    const refuses = (bytes: Uint8Array): void =>
+      expect(() => encodeAgainstSketch(new Uint8Array(1_000), bytes)).toThrow("sketch");
+    refuses(sketch.subarray(0, -1));
+    refuses(new Uint8Array(0));
+    for (let log2 = 0; log2 < 256; log2++) {
+      if (log2 === 7 || log2 === 9) continue;
+      refuses(concat(Uint8Array.of(log2), sketch.subarray(1)));
+    }
   });
 });
