@@ -216,9 +216,14 @@ export class Installation {
     if ((directory.mode & OTHERS_MAY_WRITE) !== 0n) {
       throw this.#unsafeDirectory("can be written to by others; run: chmod go-w");
     }
-    // Root could write all the same, but somebody has said that it is not to be changed.
-    if ((directory.mode & OWNER_MAY_WRITE) === 0n) throw this.#readOnly(undefined);
+    if (!this.isWritable()) throw this.#readOnly(undefined);
     return file;
+  }
+
+  /** Root could write all the same, but somebody may have said that the directory is not to be changed. */
+  isWritable(): boolean {
+    const { mode } = statSync(this.directory, { bigint: true });
+    return process.platform === "win32" || (mode & OWNER_MAY_WRITE) !== 0n;
   }
 
   /**

@@ -11,6 +11,7 @@ const NO_RESULT = new Set(["STOPPED", "FREEZE_SUSPECTED"]);
 const UP_TO_DATE = "UP_TO_DATE";
 
 export class Journal {
+  readonly #installation: Installation;
   readonly #path: string;
   readonly #mode: string;
   readonly #log: Log;
@@ -20,6 +21,7 @@ export class Journal {
   #last: LastLook | undefined;
 
   constructor(installation: Installation, mode: UpdateMode, log: Log) {
+    this.#installation = installation;
     this.#path = pathBeside(installation.path, "status");
     this.#mode = updateModeText(mode);
     this.#log = log;
@@ -67,6 +69,7 @@ export class Journal {
     };
     this.#last = look;
     try {
+      if (!this.#installation.isWritable()) return;
       writeLastLook(this.#path, look);
     } catch (cause) {
       this.#log("debug", `the status file was not written: ${String(cause)}`);

@@ -154,7 +154,16 @@ test(
     const names = readdirSync(join(path, "..")).map((name) =>
       name.replace(/^\.app\.rustpatcher-/, ""),
     );
-    expect(names.sort()).toEqual(["app", "helper", "lock", "previous", "stamp", "state", "status"]);
+    expect(names.sort()).toEqual([
+      "app",
+      "helper",
+      "lock",
+      "pending",
+      "previous",
+      "stamp",
+      "state",
+      "status",
+    ]);
   },
   TIMEOUT_MS,
 );

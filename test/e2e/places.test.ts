@@ -52,6 +52,7 @@ test(
       ".äpp 1.rustpatcher-pending",
       ".äpp 1.rustpatcher-previous",
       ".äpp 1.rustpatcher-state",
+      ".äpp 1.rustpatcher-status",
       "äpp 1",
     ]);
   },
