@@ -1,4 +1,5 @@
 import { build } from "./build.ts";
+import { handleInterrupts } from "./interrupt.ts";
 import { ROOT_COMMAND } from "./commands.ts";
 import { exitCodeOf, isHelp, positionalsOf, runStrictly } from "./run.ts";
 
@@ -10,6 +11,7 @@ export async function runBuild(
   entry: string,
   rawArgs: readonly string[] = process.argv.slice(2),
 ): Promise<void> {
+  handleInterrupts();
   process.exitCode = await exitCodeOf(rawArgs.includes("--json"), async () => {
     const hasEntry = isHelp(rawArgs) || positionalsOf(build, rawArgs).length > 0;
     await runStrictly(build, ROOT_COMMAND, hasEntry ? rawArgs : [entry, ...rawArgs]);

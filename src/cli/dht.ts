@@ -5,7 +5,8 @@ import { command, type Command } from "./command.ts";
 import { usage } from "./error.ts";
 import { JSON_ARGUMENT, report } from "./output.ts";
 import { pause } from "../release/publish.ts";
-import { BOOTSTRAP_VARIABLE, tryWholeNumber, untilStopped } from "./serving.ts";
+import { BOOTSTRAP_VARIABLE, tryWholeNumber } from "./serving.ts";
+import { untilStopped } from "./interrupt.ts";
 
 const DEFAULT_HOST = "127.0.0.1";
 /** HyperDHT's own default. */

@@ -2,7 +2,9 @@ import { RustpatcherError } from "../core/error.ts";
 
 export type CliErrorCode =
   /** The command line itself: exit 2. */
-  "USAGE";
+  | "USAGE"
+  /** By Ctrl-C or `kill`: exit 130, as a shell says it. */
+  | "INTERRUPTED";
 
 export class CliError extends RustpatcherError<CliErrorCode> {}
 

@@ -5,7 +5,8 @@ import { installFirst } from "../release/first-install.ts";
 import { command, type Command } from "./command.ts";
 import { JSON_ARGUMENT, report, say } from "./output.ts";
 import { showProgress } from "./progress.ts";
-import { amount, BOOTSTRAP_ARGUMENT, untilStopped, warnings } from "./serving.ts";
+import { amount, BOOTSTRAP_ARGUMENT, warnings } from "./serving.ts";
+import { untilStopped } from "./interrupt.ts";
 import { SWARM_ARGUMENTS, swarmFrom } from "./swarm-arguments.ts";
 
 export const fetchNewest: Command = command({

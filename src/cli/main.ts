@@ -3,6 +3,7 @@ import "../../embed/alias/register.ts";
 import manifest from "../../package.json" with { type: "json" };
 import { COMMANDS, commandTable, ROOT_COMMAND } from "./commands.ts";
 import { type CliError, usage } from "./error.ts";
+import { handleInterrupts } from "./interrupt.ts";
 import { exitCodeOf, isHelp, printUsage, runStrictly } from "./run.ts";
 import { suggestion } from "./suggest.ts";
 
@@ -38,5 +39,6 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
 });
 
+handleInterrupts();
 const rawArgs = process.argv.slice(2);
 process.exitCode = await exitCodeOf(rawArgs.includes("--json"), () => main(rawArgs));

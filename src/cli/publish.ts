@@ -9,14 +9,8 @@ import { usage } from "./error.ts";
 import { KEY_ARGUMENTS, readOwnerKey } from "./key-source.ts";
 import { QUIET_ARGUMENT } from "./output.ts";
 import { showStatus } from "./progress.ts";
-import {
-  amount,
-  BOOTSTRAP_ARGUMENT,
-  bootstrapText,
-  tryWholeNumber,
-  untilStopped,
-  warnings,
-} from "./serving.ts";
+import { amount, BOOTSTRAP_ARGUMENT, bootstrapText, tryWholeNumber, warnings } from "./serving.ts";
+import { untilStopped } from "./interrupt.ts";
 
 const PEERS_MAX = 100_000;
 

@@ -11,6 +11,7 @@ import { suggestion } from "./suggest.ts";
 
 const REFUSED = 1;
 const WRONG_USAGE = 2;
+const INTERRUPTED = 130;
 
 /** One process runs one command, so there is one answer to this. */
 let refused = false;
@@ -35,7 +36,8 @@ export async function exitCodeOf(isJson: boolean, action: () => Promise<void>): 
       const { code, message } = error;
       process.stdout.write(`${JSON.stringify({ error: { code, message } }, undefined, 2)}\n`);
     }
-    return error instanceof CliError ? WRONG_USAGE : REFUSED;
+    if (!(error instanceof CliError)) return REFUSED;
+    return error.code === "USAGE" ? WRONG_USAGE : INTERRUPTED;
   }
 }
 

@@ -18,20 +18,6 @@ export function bootstrapText(flag: string | undefined): string | undefined {
   return flag ?? process.env[BOOTSTRAP_VARIABLE];
 }
 
-/** Lends `work` a signal that Ctrl-C and `kill` raise, so that it can clean up and end. */
-export async function untilStopped<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const controller = new AbortController();
-  const stop = (): void => controller.abort();
-  process.once("SIGINT", stop);
-  process.once("SIGTERM", stop);
-  try {
-    return await work(controller.signal);
-  } finally {
-    process.off("SIGINT", stop);
-    process.off("SIGTERM", stop);
-  }
-}
-
 /** Warnings to stderr. */
 export const warnings: Log = (level, text) => {
   if (level === "warn" || level === "error") complain(text);

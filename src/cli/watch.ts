@@ -6,7 +6,8 @@ import { servePage } from "../watch/page-server.ts";
 import { command, type Command } from "./command.ts";
 import { usage } from "./error.ts";
 import { isQuiet, QUIET_ARGUMENT, say } from "./output.ts";
-import { BOOTSTRAP_ARGUMENT, tryWholeNumber, untilStopped, warnings } from "./serving.ts";
+import { BOOTSTRAP_ARGUMENT, tryWholeNumber, warnings } from "./serving.ts";
+import { untilStopped } from "./interrupt.ts";
 import { SWARM_ARGUMENTS, swarmFrom } from "./swarm-arguments.ts";
 import { jsonLines, plainLines, screen, type View } from "./watch-views.ts";
 

@@ -17,7 +17,8 @@ import { command, type Command } from "./command.ts";
 import { usage } from "./error.ts";
 import { KEY_ARGUMENTS, readOwnerKey } from "./key-source.ts";
 import { complain, JSON_ARGUMENT, report } from "./output.ts";
-import { BOOTSTRAP_ARGUMENT, bootstrapText, untilStopped, warnings } from "./serving.ts";
+import { BOOTSTRAP_ARGUMENT, bootstrapText, warnings } from "./serving.ts";
+import { untilStopped } from "./interrupt.ts";
 
 export const withdraw: Command = command({
   meta: {

@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { FsError, isErrno } from "./error.ts";
+import { markFinished, markUnfinished } from "./unfinished.ts";
 
 /** Two in a row never collide by chance; the rest is for somebody who creates names ahead of us. */
 const TRIES_MAX = 8;
@@ -54,7 +55,9 @@ export function createBeside(path: string, random: Randomness = randomBytes): Te
   for (let tries = 0; tries < TRIES_MAX; tries++) {
     const beside = temporaryPath(path, random);
     try {
-      return { path: beside, fd: openSync(beside, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600) };
+      const fd = openSync(beside, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+      markUnfinished(beside);
+      return { path: beside, fd };
     } catch (error) {
       cause = error;
       if (!isErrno(error, "EEXIST")) break;
@@ -71,6 +74,7 @@ export function createBeside(path: string, random: Randomness = randomBytes): Te
 export function discard({ path, fd }: TemporaryFile): void {
   closeSync(fd);
   rmSync(path, { force: true });
+  markFinished(path);
 }
 
 /**

@@ -8,6 +8,7 @@ import { detectMachine } from "../exe/detect.ts";
 import { targetOf } from "../exe/machine.ts";
 import { encodeNotes } from "../exe/notes.ts";
 import { withFile } from "../fs/file-source.ts";
+import { markFinished, markUnfinished } from "../fs/unfinished.ts";
 import { additionsOf, lowestFrom, type Announcement } from "./announcement.ts";
 import { compileApp } from "./compile.ts";
 import { ReleaseError } from "./error.ts";
@@ -85,6 +86,7 @@ export async function buildRelease(options: BuildOptions): Promise<BuiltExecutab
   mkdirSync(dirname(path), { recursive: true });
   // On the same file system, so that the finished executable is moved into place in one step.
   const directory = mkdtempSync(join(dirname(path), ".rustpatcher-build-"));
+  markUnfinished(directory);
   try {
     const draft = join(directory, basename(path));
     await compileApp({ entry, outfile: draft, target: requested, minify, bytecode });
@@ -97,6 +99,7 @@ export async function buildRelease(options: BuildOptions): Promise<BuiltExecutab
     return { path, target: extension.target, version: version.text, signed };
   } finally {
     rmSync(directory, { recursive: true, force: true });
+    markFinished(directory);
   }
 }
 

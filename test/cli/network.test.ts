@@ -151,13 +151,13 @@ describe("from one machine to the next, with no server", () => {
     expect(lines.every(({ version }) => version === "1.0.1")).toBe(true);
   }, 40_000);
 
-  test("Ctrl-C in a fetch that finds nobody: exit 1, nothing left behind", async () => {
+  test("Ctrl-C in a fetch that finds nobody: exit 130, nothing left behind", async () => {
     const bootstrap = await network();
     const fetcher = new Cli([...fetching, "--bootstrap", bootstrap]);
     await Bun.sleep(1_500);
     fetcher.interrupt();
-    expect(await fetcher.ended()).toBe(1);
-    expect(fetcher.err).toContain("no release of hello for linux-x64 (stable) was found");
+    expect(await fetcher.ended()).toBe(130);
+    expect(fetcher.err).toContain("stopped: nothing was left behind");
     expect(readdirSync(directory)).toEqual([]);
   }, 30_000);
 
