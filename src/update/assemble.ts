@@ -284,7 +284,7 @@ export function removePartial({ partialPath }: Installation): void {
 
 /** Names that only we make, for this executable. */
 function leftovers({ path, directory, temporaryBase, statePath }: Installation): readonly string[] {
-  const bases = [temporaryBase, statePath, pathBeside(path, "status")];
+  const bases = [temporaryBase, statePath, pathBeside(path, "status"), pathBeside(path, "channel")];
   return readdirSync(directory)
     .filter((name) => bases.some((base) => isTemporaryOf(base, name)))
     .map((name) => join(directory, name));

@@ -559,6 +559,19 @@ describe("failures", () => {
     expect(names()).toEqual(["checking"]);
   });
 
+  test("no jump of the clock on the wall ends a download (G2)", async () => {
+    const release = next();
+    source.publish(release);
+    const jumpsMs = [3_600_000, -3_600_000, 10 * 365 * 86_400_000, -20 * 365 * 86_400_000];
+    let chunks = 0;
+    source.beforeChunk = () => clock.jump(jumpsMs[chunks++ % jumpsMs.length] ?? 0);
+    updater({ kind: "now" }).start();
+    await cycle(0);
+    expect(chunks).toBeGreaterThan(jumpsMs.length);
+    expect([restarts, codes()]).toEqual([1, []]);
+    expect(installedVersion(release)).toBe(true);
+  });
+
   test("stopping in the middle of a download leaves nothing behind", async () => {
     source.publish(next());
     const { promise, resolve } = Promise.withResolvers<void>();
