@@ -4,6 +4,7 @@
  */
 import { systemClock } from "../src/core/clock.ts";
 import type { Log } from "../src/core/log.ts";
+import { checkLineage, type Handover } from "../src/core/handover.ts";
 import { checkName, type VerifiedRecord } from "../src/core/release-record.ts";
 import { canonicalStream } from "../src/exe/canonical.ts";
 import { verifyExecutable, type VerifiedFull } from "../src/exe/verify-executable.ts";
@@ -54,6 +55,8 @@ export interface Surroundings {
   readonly emit: (event: UpdateEvent) => void;
   /** Step 8, once the swarm has been left. */
   readonly restart: () => void;
+  /** Another owner key is followed from now on: stop this updater and start it anew. */
+  readonly rejoin?: () => void;
 }
 
 const LEAVE_TIMEOUT_MS = 3_000;
@@ -75,7 +78,7 @@ export function verifySelf(installation: Installation): VerifiedFull {
  */
 export async function startUpdater(
   { execPath, overrides, environment }: Wish,
-  { log, emit, restart }: Surroundings,
+  { log, emit, restart, rejoin }: Surroundings,
 ): Promise<Running | undefined> {
   let installation: Installation;
   let own: VerifiedFull;
@@ -103,7 +106,7 @@ export async function startUpdater(
   let refusal: string | undefined;
   let noticed = (_newer: VerifiedRecord): void => undefined;
   const swarm = await Swarm.start({
-    owner,
+    owner: state.trusted.owner,
     name,
     sharedSecret: extension.sharedSecret,
     bootstrap: config.bootstrap,
@@ -111,6 +114,7 @@ export async function startUpdater(
     log,
     newest: state.trusted.newest,
     contacts: readContacts(installation, log),
+    handovers: [...lineageOf(own), ...state.trusted.handovers],
     uploadBytesPerS: config.uploadBytesPerS,
     onRecord: (newer) => noticed(newer),
     ...(config.tellsStatus ? { refusal: () => refusal } : {}),
@@ -136,6 +140,7 @@ export async function startUpdater(
       note();
       void leave(swarm).then(restart);
     },
+    ...(rejoin === undefined ? {} : { rejoin }),
   });
   noticed = (newer) => updater.noticed(newer);
   const note = (): void => writeContacts(installation, swarm.contacts, log);
@@ -161,6 +166,18 @@ export async function startUpdater(
   };
   const parts = { installation, own, state, config, swarm, updater, journal };
   return { ...parts, previous, older, noteContacts };
+}
+
+/** Copies of before are told where the key has gone, for as long as there are any of now. */
+function lineageOf({ owner, extension }: VerifiedFull): Handover[] {
+  const { lineage } = extension;
+  if (lineage === undefined) return [];
+  try {
+    return checkLineage(owner, extension, lineage);
+  } catch {
+    // Signing checks it. Without it this copy updates all the same.
+    return [];
+  }
 }
 
 /** From what lies beside the executable, and what its running copy has not been able to write there. */

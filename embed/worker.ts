@@ -54,6 +54,7 @@ async function start(message: StartMessage): Promise<Running | undefined> {
       if (text !== undefined) log("info", text);
     },
     restart: () => tell({ type: "restart" }),
+    rejoin: () => void rejoin(),
   });
   if (parts === undefined) {
     tell({ type: "off" });
@@ -102,11 +103,17 @@ async function answer({ id, question, argument }: AskMessage): Promise<void> {
   }
 }
 
-/** The same Worker, another swarm. */
 async function switchChannel(channel: string): Promise<void> {
   const parts = await running;
-  if (parts === undefined || started === undefined) return;
+  if (parts === undefined) return;
   followChannel(parts, channel);
+  await rejoin();
+}
+
+/** The same Worker, another swarm. */
+async function rejoin(): Promise<void> {
+  const parts = await running;
+  if (parts === undefined || started === undefined) return;
   const message = started;
   running = stopUpdater(parts).then(() => start(message));
   await running;

@@ -27,6 +27,10 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   ],
   doctor: ["rustpatcher doctor", "rustpatcher doctor ./my-app --bootstrap 127.0.0.1:49737"],
   dht: ["rustpatcher dht --host 127.0.0.1 --port 49737"],
-  key: ["rustpatcher key show ./owner_key", "rustpatcher key encrypt ./owner_key"],
+  key: [
+    "rustpatcher key show ./owner_key",
+    "rustpatcher key encrypt ./owner_key",
+    "rustpatcher key rotate ./owner_key ./new_key",
+  ],
   complete: ["rustpatcher complete bash >> ~/.bashrc"],
 };

@@ -19,13 +19,21 @@ export const inspect: Command = command({
   },
 });
 
-function lines({ record, autoload, bootstrap, notes, ...fields }: Inspection): string[] {
+function lines({
+  record,
+  autoload,
+  bootstrap,
+  formerKeys,
+  notes,
+  ...fields
+}: Inspection): string[] {
   const loads = Object.entries(autoload ?? {}).flatMap(([name, isOn]) => (isOn ? [name] : []));
   return [
     ...table({
       ...fields,
       autoload: loads.join(", "),
       bootstrap: bootstrap.join(", "),
+      formerKeys: formerKeys.join(", "),
     }),
     ...(record === null ? ["no release record"] : ["release record:", ...table({ ...record })]),
     ...(notes === null ? [] : ["release notes:", notes]),

@@ -17,13 +17,18 @@ export const RELEASE_ARGUMENTS = {
     type: "string",
     description: "linux-x64, linux-arm64-musl, darwin-arm64, … (default: this machine's)",
   },
+  rotation: {
+    type: "string",
+    description: 'File of `key rotate` (default: "rustpatcher.rotation" in package.json)',
+    valueHint: "path",
+  },
 } as const;
 
 export function settingsFrom(args: {
   readonly [name in keyof typeof RELEASE_ARGUMENTS]?: string | undefined;
 }): Settings {
-  const { app, version, channel, mode, target } = args;
-  return { app, version, channel, mode, target };
+  const { app, version, channel, mode, target, rotation } = args;
+  return { app, version, channel, mode, target, rotation };
 }
 
 /** What `build` and `sign` say of a release beside what it is. */

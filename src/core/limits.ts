@@ -118,6 +118,8 @@ export const STATUS_FILE_MAX_BYTES: number = 2 * KiB;
 export const STATUS_TEXT_MAX_BYTES: number = 1 * KiB;
 /** Releases that could not be run here; the oldest is forgotten first. */
 export const REFUSED_ROOTS_MAX: number = 16;
+/** Owner keys that were handed over, one after the other: each takes 300 bytes of the region. */
+export const HANDOVERS_MAX: number = 4;
 /** Release notes, as text: a screen of them, and what fits into the region when it is compressed. */
 export const NOTES_MAX_BYTES: number = 4 * KiB;
 /** A key file: 52 characters, a newline and room for an editor's CRLF. */

@@ -6,11 +6,14 @@
  *   notes       bytes    16, start of the SHA-256 of the release notes (exe/notes.ts)
  *   rollout     uint     percent of the copies that may install this now, 0 to 99; absent: all
  *   settings    bytes    16, digest of the region's settings (exe/extension.ts)
+ *   successor   bytes    32, the owner key that follows on the one that signed this (handover.ts)
  *   withdrawn   text     versions above this one, up to that one, are withdrawn: who has one goes back
  */
+import type { PublicKey } from "./brand.ts";
 import type { CborValue } from "./cbor.ts";
 import { CoreError } from "./core-error.ts";
 import { Fields } from "./fields.ts";
+import { checkPublicKey } from "./keys.ts";
 import { VERSION_MAX_BYTES } from "./limits.ts";
 import { compareVersions, parseVersion, type ParsedVersion } from "./version.ts";
 
@@ -26,25 +29,27 @@ export interface RecordAdditions {
   readonly rolloutPercent?: number;
   /** 16 bytes. */
   readonly settings?: Uint8Array;
+  readonly successor?: PublicKey;
   /** Above the record's own version. */
   readonly withdrawn?: ParsedVersion;
 }
 
 /** Undefined when there is nothing to say. */
 export function encodeAdditions(additions: RecordAdditions): CborValue | undefined {
-  const { isCritical = false, notes, rolloutPercent, settings, withdrawn } = additions;
+  const { isCritical = false, notes, rolloutPercent, settings, successor, withdrawn } = additions;
   const map = new Map<string, CborValue>();
   if (isCritical) map.set("critical", true);
   if (notes !== undefined) map.set("notes", notes);
   if (rolloutPercent !== undefined) map.set("rollout", rolloutPercent);
   if (settings !== undefined) map.set("settings", settings);
+  if (successor !== undefined) map.set("successor", successor);
   if (withdrawn !== undefined) map.set("withdrawn", withdrawn.text);
   return map.size === 0 ? undefined : map;
 }
 
 /**
  * `version` is the record's own. Entries that are not known are left out.
- * @throws {CoreError} FIELD_INVALID, VERSION_INVALID for one that is known and wrong.
+ * @throws {CoreError} FIELD_INVALID, KEY_WEAK, VERSION_INVALID for one that is known and wrong.
  */
 export function decodeAdditions(
   value: CborValue | undefined,
@@ -66,6 +71,7 @@ export function decodeAdditions(
     ...(fields.has("notes") && { notes: fields.bytes("notes", SHORT_DIGEST_BYTES) }),
     ...(fields.has("rollout") && { rolloutPercent: fields.uint("rollout", ALL_PERCENT - 1) }),
     ...(fields.has("settings") && { settings: fields.bytes("settings", SHORT_DIGEST_BYTES) }),
+    ...(fields.has("successor") && { successor: checkPublicKey(fields.bytes("successor", 32)) }),
     ...(withdrawn !== undefined && { withdrawn }),
   };
 }

@@ -143,6 +143,11 @@ export function decodeRecord(bytes: Uint8Array): ReleaseRecord {
       blame: "peer",
     });
   }
+  if (record.x.successor !== undefined && publishedS !== UINT_MAX) {
+    throw new CoreError("FIELD_INVALID", "the handover is not dated as the last record", {
+      blame: "peer",
+    });
+  }
   fields.end();
   return record;
 }

@@ -6,9 +6,10 @@ import { asSignature, type PublicKey, type Signature } from "../core/brand.ts";
 import { concat, equal, fromHex, isZero, u16le } from "../core/bytes.ts";
 import { decodeCbor, encodeCbor, type CborValue } from "../core/cbor.ts";
 import { Fields } from "../core/fields.ts";
+import type { Lineage } from "../core/handover.ts";
 import { sha256 } from "../core/hash.ts";
 import { checkPublicKey } from "../core/keys.ts";
-import { NAME_MAX_BYTES, RECORD_MAX_BYTES } from "../core/limits.ts";
+import { HANDOVERS_MAX, NAME_MAX_BYTES, RECORD_MAX_BYTES } from "../core/limits.ts";
 import { Reader } from "../core/reader.ts";
 import { SHORT_DIGEST_BYTES } from "../core/record-additions.ts";
 import { checkName } from "../core/release-record.ts";
@@ -52,6 +53,8 @@ export interface Extension {
   readonly sharedSecret: Uint8Array | undefined;
   /** False: it tells nobody how much it serves and what it refuses. Default true. */
   readonly statistics?: boolean | undefined;
+  /** The owner keys before this one, and that they were handed over. */
+  readonly lineage?: Lineage | undefined;
   /** Release notes as notes.ts codes them. Not a setting: the record names them by themselves. */
   readonly notes?: Uint8Array | undefined;
   /** Absent until signed. */
@@ -80,6 +83,8 @@ function settingsMap(extension: Extension): Map<string, CborValue> {
   if (extension.bootstrap.length > 0) map.set("bootstrap", [...extension.bootstrap]);
   if (extension.sharedSecret !== undefined) map.set("secret", extension.sharedSecret);
   if (extension.statistics === false) map.set("statistics", false);
+  const { lineage } = extension;
+  if (lineage !== undefined) map.set("lineage", [lineage.first, ...lineage.handovers]);
   return map;
 }
 
@@ -150,11 +155,23 @@ function decodeMap(fields: Fields): Extension {
     bootstrap: decodeBootstrap(fields.take("bootstrap") ?? []),
     sharedSecret: fields.has("secret") ? fields.bytes("secret", SECRET_BYTES) : undefined,
     ...(fields.has("statistics") ? { statistics: fields.boolean("statistics") } : {}),
+    ...(fields.has("lineage") && { lineage: decodeLineage(fields.take("lineage")) }),
     ...(fields.has("notes") && { notes: decodeNotes(fields.take("notes")) }),
     record: decodeRecord(fields),
   };
   fields.end();
   return extension;
+}
+
+/** Whether they lead to the owner is looked at where they are used. */
+function decodeLineage(value: CborValue | undefined): Lineage {
+  if (!Array.isArray(value) || value.length > HANDOVERS_MAX + 1) throw invalid("the lineage");
+  const [first, ...handovers] = value.map((item: CborValue) => {
+    if (item instanceof Uint8Array) return item;
+    throw invalid("the lineage");
+  });
+  if (first === undefined) throw invalid("the lineage");
+  return { first: checkPublicKey(first), handovers };
 }
 
 /** What they say is looked at where they are shown. */

@@ -2,6 +2,7 @@
 import { fchmodSync, fsyncSync, ftruncateSync, renameSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { PublicKey } from "../core/brand.ts";
+import { keyText } from "../core/keys.ts";
 import { equal, toHex } from "../core/bytes.ts";
 import type { Clock } from "../core/clock.ts";
 import { sha256 } from "../core/hash.ts";
@@ -86,6 +87,7 @@ async function findRelease(
   const untilMs = clock.monotonicMs() + LOOK_FOR_MS;
   while (!signal.aborted && clock.monotonicMs() < untilMs) {
     const record = await swarm.discover();
+    refuseHandedOver(record);
     if (record !== undefined && !isExpired(record.record, clock.nowMs() / 1000)) return record;
     await pause(LOOK_EVERY_MS, signal);
   }
@@ -94,6 +96,17 @@ async function findRelease(
     "NO_RELEASE",
     `no release of ${app} for ${target} (${channel}) was found: check the names, the key and that a copy is running`,
     { blame: "local", app, target, channel },
+  );
+}
+
+/** Whoever asked for the old key is told, and decides: it may have been stolen. */
+function refuseHandedOver(record: VerifiedRecord | undefined): void {
+  const successor = record?.record.x.successor;
+  if (successor === undefined) return;
+  throw new ReleaseError(
+    "NO_RELEASE",
+    `this owner key was handed over to ${keyText(successor)}: make sure that this is the owner's new key, and fetch with that`,
+    { blame: "local" },
   );
 }
 

@@ -1,4 +1,5 @@
 /** Every field of a region, as plain values for people and for JSON. Trusts nothing, verifies nothing. */
+import { checkLineage } from "../core/handover.ts";
 import { keyText } from "../core/keys.ts";
 import { decodeRecord, type ReleaseRecord } from "../core/release-record.ts";
 import type { ByteSource } from "../core/source.ts";
@@ -41,6 +42,8 @@ export interface Inspection {
   readonly bootstrap: readonly string[];
   /** The secret itself is in every copy, but need not be on a screen. */
   readonly hasSharedSecret: boolean;
+  /** Owner keys before this one, oldest first. */
+  readonly formerKeys: readonly string[];
   readonly record: InspectedRecord | null;
   /** Release notes that the record signs. */
   readonly notes: string | null;
@@ -112,12 +115,18 @@ function describeExtension(extension: Extension | undefined) {
     upload: extension?.upload ?? null,
     bootstrap: extension?.bootstrap ?? [],
     hasSharedSecret: extension?.sharedSecret !== undefined,
+    formerKeys: extension === undefined ? [] : formerKeys(extension),
     record:
       record === undefined || signed === undefined
         ? null
         : describeRecord(record, signed.signature.toHex()),
     notes: (extension && record && notesIn(extension, record)) ?? null,
   };
+}
+
+function formerKeys({ owner, lineage, ...name }: Extension): string[] {
+  if (lineage === undefined) return [];
+  return checkLineage(owner, name, lineage).map((handover) => keyText(handover.owner));
 }
 
 function describeRecord(record: ReleaseRecord, signature: string): InspectedRecord {

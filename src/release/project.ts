@@ -53,7 +53,15 @@ function invalid(path: string, reason: string, cause?: unknown): ReleaseError {
   return new ReleaseError("CONFIG_INVALID", `${path}: ${reason}`, { blame: "usage", cause, path });
 }
 
-const TEXT_SETTINGS = ["app", "publicKey", "mode", "channel", "upload", "sharedSecret"] as const;
+const TEXT_SETTINGS = [
+  "app",
+  "publicKey",
+  "mode",
+  "channel",
+  "upload",
+  "sharedSecret",
+  "rotation",
+] as const;
 
 function parseSettings(path: string, json: Json): Settings {
   const block = json["rustpatcher"] ?? {};
@@ -77,6 +85,7 @@ function parseSettings(path: string, json: Json): Settings {
   }
   const text = (value: unknown): string | undefined =>
     typeof value === "string" ? value : undefined;
+  const rotation = text(rest["rotation"]);
   return {
     app: text(rest["app"]) ?? text(json["name"]),
     version: text(json["version"]),
@@ -85,6 +94,7 @@ function parseSettings(path: string, json: Json): Settings {
     channel: text(rest["channel"]),
     upload: text(rest["upload"]),
     sharedSecret: text(rest["sharedSecret"]),
+    rotation: rotation && resolve(dirname(path), rotation),
     bootstrap,
     intervalSeconds,
     statistics,

@@ -2,7 +2,8 @@
 import { closeSync } from "node:fs";
 import type { SecretSeed } from "../core/brand.ts";
 import type { Clock } from "../core/clock.ts";
-import { publicKeyOf } from "../core/keys.ts";
+import { checkLineage } from "../core/handover.ts";
+import { keyText, publicKeyOf } from "../core/keys.ts";
 import { RECORD_FUTURE_MAX_S } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import { signRecord, type ReleaseRecord, type VerifiedRecord } from "../core/release-record.ts";
@@ -102,6 +103,9 @@ export async function publishExecutable(options: PublishOptions): Promise<Publis
       clock,
       log,
       newest,
+      ...(extension.lineage === undefined
+        ? {}
+        : { handovers: checkLineage(owner, extension, extension.lineage) }),
       onRecord: (newer) => log("warn", newsOf(newer.record)),
       copies,
       onMet: async ({ publicKey, roots }) => adoption.meet(publicKey, roots, clock.monotonicMs()),
@@ -216,6 +220,9 @@ export function isExpired({ expiresS }: ReleaseRecord, nowS: number): boolean {
 }
 
 function newsOf({ version, x }: ReleaseRecord): string {
+  if (x.successor !== undefined) {
+    return `this owner key was handed over to ${keyText(x.successor)}: copies do not follow it any more`;
+  }
   if (x.withdrawn === undefined) return `the swarm has a newer release: ${version.text}`;
   return `the owner has withdrawn ${x.withdrawn.text}: copies go back to ${version.text}`;
 }

@@ -14,6 +14,7 @@ import { compileApp } from "./compile.ts";
 import { ReleaseError } from "./error.ts";
 import { findProject } from "./project.ts";
 import { reserveExecutable } from "./reserve.ts";
+import { readLineage } from "./rotation.ts";
 import {
   firstOf,
   ownerOf,
@@ -80,7 +81,10 @@ export async function buildRelease(options: BuildOptions): Promise<BuiltExecutab
   lowestFrom(announcement);
   const notes =
     announcement.notes === undefined ? undefined : encodeNotes(announcement.notes).coded;
-  const extension = { ...toExtension(settings, owner, requested ?? host), notes };
+  const plain = toExtension(settings, owner, requested ?? host);
+  const { rotation } = settings;
+  const lineage = rotation === undefined ? undefined : readLineage(rotation, plain, owner);
+  const extension = { ...plain, notes, lineage };
   const name = `${options.outfile ?? basename(extension.app)}${options.suffix ?? ""}`;
   const path = outfileOf(name, extension.target);
   mkdirSync(dirname(path), { recursive: true });

@@ -27,6 +27,8 @@ export interface Settings {
   readonly statistics?: boolean | undefined;
   /** z-base-32 of 32 bytes. */
   readonly sharedSecret?: string | undefined;
+  /** Path of the file that `key rotate` has written. */
+  readonly rotation?: string | undefined;
 }
 
 const DEFAULT_CHANNEL = "stable";

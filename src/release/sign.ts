@@ -5,6 +5,7 @@
  */
 import { dirname, resolve } from "node:path";
 import type { PublicKey, SecretSeed } from "../core/brand.ts";
+import { checkLineage, type Lineage } from "../core/handover.ts";
 import { isSignatureValid, publicKeyOf, sign } from "../core/keys.ts";
 import { signRecord } from "../core/release-record.ts";
 import type { ByteSource } from "../core/source.ts";
@@ -28,6 +29,7 @@ import { additionsOf, lowestFrom, type Announcement } from "./announcement.ts";
 import { ReleaseError } from "./error.ts";
 import { inNormalForm, refuseCoreOnlyMacos } from "./code-signature.ts";
 import { findProject } from "./project.ts";
+import { readLineage } from "./rotation.ts";
 import { rewriteExecutable, type Draft, type OnRead } from "./rewrite.ts";
 import { refuseSecretInside } from "./secret-scan.ts";
 import {
@@ -113,7 +115,8 @@ function signFull(
   if (options.force !== true) refuseOtherKey(named, owner);
   const version = versionOf(settings);
   const target = targetFor(draft.source, settings);
-  const unsigned = toExtension(settings, owner, target);
+  const plain = toExtension(settings, owner, target);
+  const unsigned = { ...plain, lineage: lineageOf(settings, plain, before.extension) };
   const { announcement = {} } = options;
   const notes = notesOf(announcement, before.extension);
   const stream = canonicalStream(draft.source, offset);
@@ -137,6 +140,18 @@ function signFull(
   const extension: Extension = { ...unsigned, notes: notes?.coded, record };
   draft.write(offset + CORE_BYTES, encodeExtension(extension));
   signCore(draft, offset, options.seed, version);
+}
+
+/** From the file, or from the build that was made with it. @throws {CoreError} @throws {ReleaseError} */
+function lineageOf(
+  { rotation }: Settings,
+  plain: Extension,
+  before: Extension | undefined,
+): Lineage | undefined {
+  if (rotation !== undefined) return readLineage(rotation, plain, plain.owner);
+  const lineage = before?.lineage;
+  if (lineage !== undefined) checkLineage(plain.owner, plain, lineage);
+  return lineage;
 }
 
 /** New ones, or those that are there already: the ones of a build, or of the same release announced before. */

@@ -4,7 +4,7 @@
  */
 import type { SecretSeed } from "../core/brand.ts";
 import type { Clock } from "../core/clock.ts";
-import { publicKeyOf } from "../core/keys.ts";
+import { keyText, publicKeyOf } from "../core/keys.ts";
 import { RECORD_FUTURE_MAX_S } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import {
@@ -103,6 +103,13 @@ async function withdrawing(
       "NO_RELEASE",
       `no release of ${name.app} for ${name.target} (${name.channel}) was found`,
       { blame: "local" },
+    );
+  }
+  if (newest.record.x.successor !== undefined) {
+    throw new ReleaseError(
+      "NOT_NEWEST",
+      `this owner key was handed over to ${keyText(newest.record.x.successor)}: withdraw with that one`,
+      { blame: "usage" },
     );
   }
   if (isWithdrawnBy(version, newest.record)) return newest;

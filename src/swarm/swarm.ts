@@ -9,6 +9,7 @@ import {
   DHT_TIMEOUT_MS,
   PEERS_TOLD_MAX,
 } from "../core/limits.ts";
+import type { Handover } from "../core/handover.ts";
 import type { Log } from "../core/log.ts";
 import type { VerifiedRecord } from "../core/release-record.ts";
 import { targetPublicKey } from "../core/target-key.ts";
@@ -64,6 +65,8 @@ export interface SwarmOptions extends SwarmScope {
   readonly refusal?: () => string | undefined;
   /** What is sent to others at most. 0: nothing, and nobody is told of us. Absent: as much as there is. */
   readonly uploadBytesPerS?: number;
+  /** Handovers of owner keys that led to ours, kept in the DHT where copies that follow those look. */
+  readonly handovers?: readonly Handover[];
   /** Discovers by itself, about this often. Absent: only when asked to. */
   readonly intervalMs?: number;
 }
@@ -76,6 +79,8 @@ const GOSSIP_PEERS = 8;
 const GOSSIP_KINDS: readonly PeerKind[] = ["member", "heard", "stranger", "stranger"];
 /** How long a round waits for slow peers when the DHT has answered; they may still tell us later. */
 const GOSSIP_PATIENCE_MS = 3_000;
+/** DHT nodes keep a record for a day or two; all copies of a swarm keep it there. */
+const HANDOVERS_EVERY_MS = 3_600_000;
 /** How long a newer record waits for an even newer one: a few round trips. */
 const SETTLE_MS = 500;
 /** For last words and for withdrawing our announcement when we stop: a courtesy. */
@@ -131,6 +136,10 @@ export class Swarm {
         () => this.#announce(),
       ),
     ];
+    if (options.handovers !== undefined && options.handovers.length > 0) {
+      const delayMs = (): number => jittered(HANDOVERS_EVERY_MS);
+      this.#repeaters.push(new Repeater(clock, delayMs, () => this.#keepHandovers()));
+    }
     if (intervalMs !== undefined) {
       const delayMs = (): number => jittered(intervalMs);
       this.#repeaters.push(new Repeater(clock, delayMs, () => this.discover()));
@@ -272,6 +281,19 @@ export class Swarm {
       this.#nodes = refreshed + held;
     } catch (cause) {
       this.#debug("the DHT did not answer", cause);
+    }
+  }
+
+  async #keepHandovers(): Promise<void> {
+    const { handovers = [], clock } = this.#options;
+    for (const handover of handovers) {
+      const { owner, record } = handover;
+      const scope = { owner, name: record, sharedSecret: undefined };
+      const newest = new NewestRecord(scope, clock, handover, () => undefined);
+      const key = targetPublicKey(owner, record);
+      await this.#withTimeout((signal) => exchangeRecord(this.#dht, key, newest, signal)).catch(
+        (cause: unknown) => this.#debug("a handover could not be put into the DHT", cause),
+      );
     }
   }
 

@@ -4,6 +4,9 @@
  */
 import { lstatSync, rmSync } from "node:fs";
 import { syncDirectory, syncSealed } from "../fs/temporary-file.ts";
+import type { PublicKey } from "../core/brand.ts";
+import { equal } from "../core/bytes.ts";
+import { checkLineage } from "../core/handover.ts";
 import type { TargetName } from "../core/target-key.ts";
 import { checkRegion } from "../exe/check-region.ts";
 import { verifyExecutable, type VerifiedFull } from "../exe/verify-executable.ts";
@@ -183,10 +186,11 @@ function verifiedPrevious(installation: Installation, own: VerifiedFull): Verifi
   try {
     // A second name of what is there already: left by an installation that did not come to its end.
     if (isOneFile(previousPath, path)) throw new Error("it is the version that is in place");
-    const previous = withFile(previousPath, (source) =>
-      verifyExecutable(source, { owner: own.owner }),
-    );
-    if (previous.kind === "full" && isSameApp(previous.extension, own.extension)) return previous;
+    const previous = withFile(previousPath, (source) => verifyExecutable(source));
+    const isOurs = ownersOf(own).some((owner) => equal(owner, previous.owner));
+    if (previous.kind === "full" && isOurs && isSameApp(previous.extension, own.extension)) {
+      return previous;
+    }
   } catch (error) {
     cause = error;
   }
@@ -195,6 +199,16 @@ function verifiedPrevious(installation: Installation, own: VerifiedFull): Verifi
     cause,
     path: previousPath,
   });
+}
+
+/** Whoever this program belongs to, or has belonged to before the key was handed over. */
+function ownersOf({ owner, extension }: VerifiedFull): PublicKey[] {
+  if (extension.lineage === undefined) return [owner];
+  try {
+    return [owner, ...checkLineage(owner, extension, extension.lineage).map((one) => one.owner)];
+  } catch {
+    return [owner];
+  }
 }
 
 function isOneFile(a: string, b: string): boolean {

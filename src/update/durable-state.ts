@@ -66,8 +66,11 @@ export class DurableState {
       if (stored === undefined) return;
       this.trusted.installId = stored.installId ?? this.trusted.installId;
       for (const root of stored.refused) this.trusted.refuse(root);
+      const known = this.trusted.handovers.length;
+      // As far as both go they are the same, or the rest is not of the owner that is followed.
+      for (const handover of stored.handovers.slice(known)) this.trusted.learn(handover, nowMs);
       // Step 2, like any other record: read back is not the same as trusted.
-      this.trusted.learn(stored.newest, nowMs);
+      if (stored.newest !== undefined) this.trusted.learn(stored.newest, nowMs);
     } catch (cause) {
       this.#log("debug", `the state file was not used: ${String(cause)}`);
     }

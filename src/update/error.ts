@@ -1,6 +1,8 @@
 import { RustpatcherError } from "../core/error.ts";
 
 export type UpdateErrorCode =
+  /** Step 2: of an owner key that is not followed, any more or yet. */
+  | "WRONG_OWNER"
   /** Step 2: a record for another app, target or channel than ours. */
   | "WRONG_TARGET"
   /** Step 2: dated further in the future than clocks may differ. */

@@ -68,7 +68,7 @@ export class Fetcher {
     for (let tries = 1; ; tries++) {
       assembly.writeRegion(region);
       try {
-        return verifyUpdate(assembly, candidate, region, this.#context.own.owner);
+        return verifyUpdate(assembly, candidate, region, candidate.owner);
       } catch (cause) {
         // Step 6: every error is a refusal of this file; the only question is whose fault it was.
         if (!(cause instanceof ExeError) || tries >= REGIONS_PER_TRY_MAX) throw cause;
@@ -130,7 +130,7 @@ export class Fetcher {
   }
 
   #checkRegion(region: Uint8Array, candidate: Candidate): void {
-    checkRegion(this.#context.own.owner, region, candidate);
+    checkRegion(candidate.owner, region, candidate);
     if (this.#wrongRegions.has(toHex(sha256(region)))) {
       throw new UpdateError("NOT_AS_ANNOUNCED", "this region does not lead to a valid executable", {
         blame: "peer",

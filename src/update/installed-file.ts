@@ -39,7 +39,7 @@ export class InstalledFile {
 
   /**
    * What another copy of this program has put there: verified from the first byte to the last, and only
-   * as a release of the same owner, app and target, in our own channel or the one we follow, that may follow on
+   * as a release of the followed owner, our app and target, in our own channel or the one we follow, that may follow on
    * what was installed.
    * @throws {UpdateError} EXECUTABLE_CHANGED
    */
@@ -50,7 +50,7 @@ export class InstalledFile {
   ): InstalledFile {
     const fd = openFile(installation.path);
     try {
-      const found = verifyExecutable(fileSource(fd), { owner: own.owner });
+      const found = verifyExecutable(fileSource(fd), { owner: trusted.owner });
       if (found.kind === "full" && isSuccessor(found, own, trusted)) {
         return new InstalledFile(fd, found);
       }

@@ -2,10 +2,11 @@
  * The trusted state on disk, beside the executable: a CBOR map
  *
  *   format     uint   1
+ *   handovers  array  optional: from the owner that the executable names to the one that is followed
  *   id         bytes  16, optional: this install's throw in staged rollouts; never sent
- *   record     bytes  the newest release record seen, as signed
+ *   record     bytes  the newest release record of the followed owner seen, as signed; absent: none
  *   refused    array  content roots, 32 bytes each, oldest first
- *   signature  bytes  64, of the record
+ *   signature  bytes  64, of the record, if there is one
  *
  * What is read back is treated as a stranger's: the record is verified again under the owner key we run
  * with and goes through step 2 like any other. A state file can therefore raise the floor to a release
@@ -17,6 +18,7 @@ import { asContentRoot, asSignature, type ContentRoot, type PublicKey } from "..
 import { fromHex } from "../core/bytes.ts";
 import { decodeCbor, encodeCbor, type CborValue } from "../core/cbor.ts";
 import { Fields } from "../core/fields.ts";
+import { encodeHandover, verifyHandovers, type Handover } from "../core/handover.ts";
 import { RECORD_MAX_BYTES, REFUSED_ROOTS_MAX, STATE_FILE_MAX_BYTES } from "../core/limits.ts";
 import { verifyRecord, type VerifiedRecord } from "../core/release-record.ts";
 import { FsError } from "../fs/error.ts";
@@ -30,7 +32,8 @@ import type { TrustedState } from "./trusted-state.ts";
 const FORMAT = 1;
 
 export interface StoredState {
-  readonly newest: VerifiedRecord;
+  readonly newest: VerifiedRecord | undefined;
+  readonly handovers: readonly Handover[];
   readonly refused: readonly ContentRoot[];
   readonly installId: Uint8Array | undefined;
 }
@@ -52,24 +55,39 @@ export function readStateFile(path: string, owner: PublicKey): StoredState | und
 function decodeState(bytes: Uint8Array, owner: PublicKey): StoredState {
   const fields = new Fields(decodeCbor(bytes));
   fields.uint("format", FORMAT, FORMAT);
-  const record = fields.take("record");
-  if (!(record instanceof Uint8Array) || record.length > RECORD_MAX_BYTES) {
-    throw new UpdateError("STATE_INVALID", "the state file has no record", { blame: "local" });
-  }
-  const newest = verifyRecord(owner, record, asSignature(fields.bytes("signature", 64)));
+  const handovers = verifyHandovers(owner, codedHandovers(fields.take("handovers") ?? []));
+  const followed = handovers.at(-1)?.successor ?? owner;
+  const newest = decodeNewest(fields, followed);
   const refused = decodeRefused(fields.take("refused") ?? []);
   const installId = fields.has("id") ? fields.bytes("id", INSTALL_ID_BYTES) : undefined;
   fields.end();
-  return { newest, refused, installId };
+  return { newest, handovers, refused, installId };
+}
+
+function decodeNewest(fields: Fields, owner: PublicKey): VerifiedRecord | undefined {
+  const record = fields.take("record");
+  if (record === undefined) return undefined;
+  if (!(record instanceof Uint8Array) || record.length > RECORD_MAX_BYTES) throw damaged();
+  return verifyRecord(owner, record, asSignature(fields.bytes("signature", 64)));
+}
+
+function codedHandovers(value: CborValue): Uint8Array[] {
+  if (!Array.isArray(value)) throw damaged();
+  return value.map((item: CborValue) => {
+    if (item instanceof Uint8Array) return item;
+    throw damaged();
+  });
+}
+
+function damaged(): UpdateError {
+  return new UpdateError("STATE_INVALID", "the state file is damaged", { blame: "local" });
 }
 
 function decodeRefused(value: CborValue): ContentRoot[] {
-  if (!Array.isArray(value) || value.length > REFUSED_ROOTS_MAX) {
-    throw new UpdateError("STATE_INVALID", "the state file is damaged", { blame: "local" });
-  }
+  if (!Array.isArray(value) || value.length > REFUSED_ROOTS_MAX) throw damaged();
   return value.map((root: CborValue) => {
     if (root instanceof Uint8Array && root.length === 32) return asContentRoot(root);
-    throw new UpdateError("STATE_INVALID", "the state file is damaged", { blame: "local" });
+    throw damaged();
   });
 }
 
@@ -79,14 +97,16 @@ function decodeRefused(value: CborValue): ContentRoot[] {
  */
 export function writeStateFile(path: string, state: TrustedState): void {
   // Of a channel that was switched to a moment ago there is nothing to be remembered.
-  if (state.newest === undefined) return;
+  const { newest, handovers, installId } = state;
+  if (newest === undefined && handovers.length === 0) return;
   const bytes = encodeCbor(
     new Map<string, CborValue>([
       ["format", FORMAT],
-      ["record", state.newest.bytes],
-      ["signature", state.newest.signature],
       ["refused", state.refused.map(fromHex)],
-      ...(state.installId === undefined ? [] : ([["id", state.installId]] as const)),
+      ...(newest === undefined ? [] : ([["record", newest.bytes]] as const)),
+      ...(newest === undefined ? [] : ([["signature", newest.signature]] as const)),
+      ...(installId === undefined ? [] : ([["id", installId]] as const)),
+      ...(handovers.length === 0 ? [] : ([["handovers", handovers.map(encodeHandover)]] as const)),
     ]),
   );
   const temporary = createBeside(path);

@@ -81,7 +81,7 @@ export function readStatus(subject: StatusSubject, live?: LiveStatus): Status {
 }
 
 interface KnownState {
-  readonly newest?: VerifiedRecord;
+  readonly newest?: VerifiedRecord | undefined;
   /** Content roots, hexadecimal. */
   readonly refused: readonly string[];
 }

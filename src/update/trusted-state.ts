@@ -4,8 +4,9 @@
  * nothing is read or written.
  */
 import { equal, toHex } from "../core/bytes.ts";
-import type { ContentRoot } from "../core/brand.ts";
-import { RECORD_FUTURE_MAX_S, REFUSED_ROOTS_MAX } from "../core/limits.ts";
+import type { ContentRoot, PublicKey } from "../core/brand.ts";
+import { asHandover, type Handover } from "../core/handover.ts";
+import { HANDOVERS_MAX, RECORD_FUTURE_MAX_S, REFUSED_ROOTS_MAX } from "../core/limits.ts";
 import { heightOf, isWithdrawnBy, type VerifiedRecord } from "../core/release-record.ts";
 import type { TargetName } from "../core/target-key.ts";
 import { compareVersions, type ParsedVersion } from "../core/version.ts";
@@ -26,6 +27,9 @@ export class TrustedState {
   #installed: ParsedVersion;
   /** Is what is installed a release of another channel? */
   #isForeign: boolean;
+  /** Whose records count: the owner that the executable names, or whoever that key was handed over to. */
+  #owner: PublicKey;
+  #handovers: readonly Handover[] = [];
   /** What this install's share of a rollout is told by. Absent: it is not among the first. */
   installId: Uint8Array | undefined;
   /** Content roots in hexadecimal, oldest first. */
@@ -36,6 +40,7 @@ export class TrustedState {
    * its own nothing is known yet, and nothing but a version above it will ever be installed.
    */
   constructor(own: VerifiedRecord, channel: string = own.record.channel) {
+    this.#owner = own.owner;
     this.#isForeign = channel !== own.record.channel;
     this.#name = { ...own.record, channel };
     this.#newest = this.#isForeign ? undefined : own;
@@ -54,6 +59,16 @@ export class TrustedState {
 
   get refused(): readonly string[] {
     return [...this.#refused];
+  }
+
+  /** The owner key that is followed. */
+  get owner(): PublicKey {
+    return this.#owner;
+  }
+
+  /** From the owner that the executable names to the one that is followed, oldest first. */
+  get handovers(): readonly Handover[] {
+    return this.#handovers;
   }
 
   /** The channel that is followed. */
@@ -84,10 +99,20 @@ export class TrustedState {
   /**
    * Step 2 (decide), first half: may this record change what we believe? The checks come before the
    * change, and an error changes nothing. True when the record is newer than what was known.
-   * @throws {UpdateError} WRONG_TARGET, FROM_FUTURE, RECORD_STALE, VERSION_BELOW_FLOOR, WITHDRAWN
+   * @throws {UpdateError} WRONG_OWNER, WRONG_TARGET, FROM_FUTURE, RECORD_STALE, VERSION_BELOW_FLOOR, WITHDRAWN
    */
   learn(candidate: VerifiedRecord, nowMs: number): boolean {
     const { record } = candidate;
+    // Nothing that a key says counts any more once it has been handed over, nor before it was.
+    if (!equal(candidate.owner, this.#owner)) {
+      throw refusal(
+        "WRONG_OWNER",
+        "the release is signed by a key that is not followed",
+        candidate,
+      );
+    }
+    const handover = asHandover(candidate);
+    if (handover !== undefined) return this.#follow(handover);
     // Step 2: target and channel equal ours. The signature only says that the record is for *a* target.
     for (const field of ["app", "target", "channel"] as const) {
       if (record[field] !== this.#name[field]) {
@@ -121,6 +146,25 @@ export class TrustedState {
     }
     this.#newest = candidate;
     this.#floor = heightOf(record);
+    return true;
+  }
+
+  /**
+   * The owner key was handed over: from now on the other one is followed, for good. What the old key has said
+   * counts no longer, or who has stolen it could have set the floor too high for the new one.
+   */
+  #follow(handover: Handover): boolean {
+    const { app, target } = handover.record;
+    if (app !== this.#name.app || target !== this.#name.target) {
+      throw refusal("WRONG_TARGET", "the handover is for another app or target", handover);
+    }
+    if (this.#handovers.length >= HANDOVERS_MAX) {
+      throw refusal("WRONG_OWNER", "the owner key was handed over too often", handover);
+    }
+    this.#handovers = [...this.#handovers, handover];
+    this.#owner = handover.successor;
+    this.#newest = undefined;
+    this.#floor = this.#isForeign ? undefined : this.#installed;
     return true;
   }
 

@@ -4,9 +4,10 @@
  * is running stays as it is and the next cycle comes.
  */
 import { existsSync, lstatSync } from "node:fs";
-import { asContentRoot } from "../core/brand.ts";
-import { fromHex } from "../core/bytes.ts";
+import { asContentRoot, type PublicKey } from "../core/brand.ts";
+import { equal, fromHex } from "../core/bytes.ts";
 import type { Clock } from "../core/clock.ts";
+import { keyText } from "../core/keys.ts";
 import { DISCOVER_TIMEOUT_MS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { VerifiedRecord } from "../core/release-record.ts";
@@ -57,6 +58,8 @@ export interface UpdaterOptions {
   readonly rehearse: Rehearse;
   /** Step 8: asks for the process to be replaced. Answered, if ever, by `restartFailed`. */
   readonly restart: () => void;
+  /** The owner key was handed over, and that is on the disk: start anew, in the swarm of the other key. */
+  readonly rejoin?: () => void;
 }
 
 /** After these nothing is left on the disk: the release is not wanted any more, or the disk is in trouble. */
@@ -87,10 +90,14 @@ export class Updater {
   /** At the executable's path, waiting for a restart. */
   #installed: InstalledFile | undefined;
   #isRestarting = false;
+  #isLeaving = false;
+  /** In whose swarm we are. */
+  readonly #owner: PublicKey;
   #hasToldOfNames = false;
 
   constructor(options: UpdaterOptions) {
     this.#options = options;
+    this.#owner = options.state.trusted.owner;
     const { clock, intervalMs, random, installation, own, source } = options;
     this.#reporter = new Reporter(options.emit, options.log, (error) =>
       options.journal?.failed(error),
@@ -209,7 +216,7 @@ export class Updater {
   }
 
   get #isOver(): boolean {
-    return this.#stop.signal.aborted || this.#isRestarting;
+    return this.#stop.signal.aborted || this.#isRestarting || this.#isLeaving;
   }
 
   #enqueue<T>(task: () => Promise<T>): Promise<T> {
@@ -270,6 +277,8 @@ export class Updater {
     const nowMs = clock.nowMs();
     this.#options.journal?.begin(nowMs);
     this.#options.emit({ name: "checking" });
+    // Learnt when nothing could be written: tried again, for the next start must not follow the old key.
+    if (this.#hasSuccessor && state.save(nowMs)) this.#rejoinSuccessor();
     if (isDiscovering) {
       try {
         const found = await within(clock, DISCOVER_TIMEOUT_MS, source.discover());
@@ -368,7 +377,7 @@ export class Updater {
     const { state, log } = this.#options;
     try {
       if (!state.trusted.learn(record, nowMs)) return false;
-      state.save(nowMs);
+      if (state.save(nowMs)) this.#rejoinSuccessor();
       return true;
     } catch (cause) {
       // A peer that is behind us is no news.
@@ -376,6 +385,23 @@ export class Updater {
       else this.#reporter.report(cause);
       return false;
     }
+  }
+
+  get #hasSuccessor(): boolean {
+    return !equal(this.#options.state.trusted.owner, this.#owner);
+  }
+
+  #rejoinSuccessor(): void {
+    if (!this.#hasSuccessor || this.#isOver) return;
+    const { state, log, rejoin } = this.#options;
+    log(
+      "warn",
+      `the owner key was handed over: from now on ${keyText(state.trusted.owner)} counts`,
+    );
+    if (rejoin === undefined) return;
+    this.#isLeaving = true;
+    this.#cancelCycle?.();
+    rejoin();
   }
 
   /** Steps 3 to 7. Afterwards the installed executable is the candidate, or a newer one. */

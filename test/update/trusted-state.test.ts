@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { generateSeed } from "../../src/core/keys.ts";
+import { signHandover, type Handover } from "../../src/core/handover.ts";
+import { generateSeed, publicKeyOf } from "../../src/core/keys.ts";
 import type { VerifiedRecord } from "../../src/core/release-record.ts";
 import { parseVersion } from "../../src/core/version.ts";
 import { bucketOf, INSTALL_ID_BYTES } from "../../src/update/rollout.ts";
@@ -354,5 +355,52 @@ describe("a staged rollout", () => {
     expect(Math.min(...counts)).toBeGreaterThan(140);
     expect(Math.max(...counts)).toBeLessThan(260);
     expect(same).toBeLessThan(280);
+  });
+});
+
+describe("an owner key that is handed over", () => {
+  const seeds = Array.from({ length: 6 }, () => generateSeed());
+  const by = (from: number, options: ReleaseOptions): VerifiedRecord =>
+    makeRelease(seeds[from] ?? seed, { blocks: 1, publishedS: NOW_S - 900, ...options }).record;
+  const handover = (from: number, name = APP): Handover =>
+    signHandover(seeds[from] ?? seed, name, publicKeyOf(seeds[from + 1] ?? seed));
+  const first = by(0, { version: "1.0.0", publishedS: NOW_S - 5_000 });
+
+  test("counts no more, and the other one does", () => {
+    const trusted = new TrustedState(first);
+    const early = by(1, { version: "1.1.0" });
+    expect(refusal(() => trusted.learn(early, NOW_MS))).toBe("WRONG_OWNER");
+    expect(trusted.learn(handover(0), NOW_MS)).toBe(true);
+    const late = by(0, { version: "9.0.0", publishedS: NOW_S });
+    expect(refusal(() => trusted.learn(late, NOW_MS))).toBe("WRONG_OWNER");
+    expect(refusal(() => trusted.learn(handover(0), NOW_MS))).toBe("WRONG_OWNER");
+    trusted.learn(early, NOW_MS);
+    expect(trusted.decide(NOW_MS)?.record.version.text).toBe("1.1.0");
+  });
+
+  test("cannot have set the floor too high for its successor, and leaves the installed version as it", () => {
+    const trusted = new TrustedState(first);
+    trusted.learn(by(0, { version: "99.0.0", publishedS: NOW_S }), NOW_MS);
+    trusted.learn(handover(0), NOW_MS);
+    expect(trusted.decide(NOW_MS)).toBeUndefined();
+    expect(refusal(() => trusted.learn(by(1, { version: "0.9.0" }), NOW_MS))).toBe(
+      "VERSION_BELOW_FLOOR",
+    );
+    trusted.learn(by(1, { version: "1.1.0" }), NOW_MS);
+    expect(trusted.decide(NOW_MS)?.record.version.text).toBe("1.1.0");
+  });
+
+  test("to four others in turn, at most, and never for another app or target", () => {
+    const trusted = new TrustedState(first);
+    for (const name of [
+      { ...APP, app: "other" },
+      { ...APP, target: "linux-arm64" },
+    ]) {
+      expect(refusal(() => trusted.learn(handover(0, name), NOW_MS))).toBe("WRONG_TARGET");
+    }
+    for (const from of [0, 1, 2, 3]) trusted.learn(handover(from), NOW_MS);
+    expect(trusted.owner).toEqual(publicKeyOf(seeds[4] ?? seed));
+    expect(trusted.handovers).toHaveLength(4);
+    expect(refusal(() => trusted.learn(handover(4), NOW_MS))).toBe("WRONG_OWNER");
   });
 });
