@@ -1,6 +1,6 @@
 /** New versions that start, and then do not live: what stands at the path afterwards, and what is said. */
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, linkSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { verifyExecutable } from "../../src/exe/verify-executable.ts";
 import { withFile } from "../../src/fs/file-source.ts";
@@ -198,6 +198,21 @@ describe("a version on probation", () => {
       expect(child.exitCode).toBeNull();
       child.kill("SIGKILL");
       await child.exited;
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "that failed runs on when its rollback copy is itself, by another name",
+    async () => {
+      const { path, old } = await installed();
+      const previous = join(dirname(path), ".app.rustpatcher-previous");
+      rmSync(previous);
+      linkSync(path, previous);
+      appendFileSync(pendingPath(path), "back\n");
+      const child = starting(path, "nothing");
+      expect(await new Response(child.stderr).text()).toContain("no version to go back to");
+      expect([await child.exited, digestOf(path) === old]).toEqual([0, false]);
     },
     TIMEOUT_MS,
   );

@@ -3,8 +3,10 @@ import {
   appendFileSync,
   chmodSync,
   existsSync,
+  linkSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeFileSync,
 } from "node:fs";
 import { applyUpdate, restorePrevious, rollBack } from "../../src/update/apply.ts";
@@ -157,6 +159,18 @@ describe("an installed version", () => {
   test("can be put back with everything that belongs to it", () => {
     expect(restorePrevious(app.installation, lock)).toBe(true);
     expect(existsSync(app.installation.pendingPath)).toBe(false);
+  });
+
+  test("does not go back to itself, by a second name that an interrupted installation has left", () => {
+    const { path, previousPath } = app.installation;
+    rmSync(previousPath);
+    linkSync(path, previousPath);
+    const other = Installation.open(path);
+    let isRefused = false;
+    const refuse = (): void => void (isRefused = true);
+    expect(codeOf(() => rollBack(other, app.own, refuse, lock))).toBe("NO_PREVIOUS");
+    expect(isRefused).toBe(false);
+    other.close();
   });
 
   test("goes back on request only to a version that verifies", () => {
