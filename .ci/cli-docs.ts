@@ -10,7 +10,8 @@ const INTRODUCTION = `# Command line
 \`bunx rustpatcher <command>\`, or \`rustpatcher\` where \`node_modules/.bin\` is on the path. Written by \`bun .ci/cli-docs.ts\`.
 
 - **Exit code**: 0 done, 1 refused, with one sentence on stderr that says what to do, 2 wrong usage, 130 stopped by Ctrl-C (143 by \`kill\`); what serves until it is stopped ends with 0.
-- **Output**: results on stdout, problems and progress on stderr. \`--json\` makes the result one JSON document (\`publish\`: one a line), and a
+- **Output**: results on stdout, problems and progress on stderr. \`--json\` makes the result one JSON document (\`publish\`, \`watch\`: one a line; described in
+  [schema/cli.json](schema/cli.json)), and a
   refusal \`{ "error": { "code", "message" } }\`. \`--quiet\` leaves problems only.
 - **Progress** of long work is a bar on a terminal, and a plain line now and then elsewhere.
 - **Colours**: on a terminal, unless \`NO_COLOR\` is set; \`FORCE_COLOR=1\` asks for them elsewhere.

@@ -1,0 +1,127 @@
+/** What the commands print with --json is what docs/schema/cli.json says. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { jsonLines } from "../../src/cli/watch-views.ts";
+import { generateSeed, keyText, publicKeyOf } from "../../src/core/keys.ts";
+import { writeKeyFile } from "../../src/release/key-file.ts";
+import { RolloutModel } from "../../src/watch/model.ts";
+import { createLoopbackDht } from "../helpers/dht.ts";
+import { makeRelease } from "../helpers/release.ts";
+import { problemsOf } from "../helpers/schema.ts";
+import { tinyElf } from "../helpers/tiny-executables.ts";
+
+const MAIN = join(import.meta.dir, "../../src/cli/main.ts");
+const TIMEOUT_MS = 60_000;
+const seed = generateSeed();
+let directory = "";
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "rustpatcher-schema-"));
+  writeFileSync(join(directory, "package.json"), "{}");
+  writeKeyFile(join(directory, "key"), seed);
+  writeFileSync(
+    join(directory, "app"),
+    makeRelease(seed, { version: "1.0.1", blocks: 2, header: tinyElf() }).file,
+    { mode: 0o755 },
+  );
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+async function cli(
+  args: readonly string[],
+  env = {},
+): Promise<{ code: number; lines: unknown[]; all: string }> {
+  const child = Bun.spawn([process.execPath, MAIN, ...args, "--json"], {
+    cwd: directory,
+    env: { PATH: process.env["PATH"] ?? "", ...env },
+    stdio: ["ignore", "pipe", "ignore"],
+    timeout: TIMEOUT_MS,
+  });
+  const [all, code] = await Promise.all([child.stdout.text(), child.exited]);
+  const lines = all.startsWith("{\n")
+    ? [JSON.parse(all) as unknown]
+    : all
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line) as unknown);
+  return { code, lines, all };
+}
+
+test.each([
+  ["gen", ["gen", "new-key"]],
+  ["init", ["init"]],
+  ["sign", ["sign", "app", "--key-file", "key", "--version", "1.0.2"]],
+  ["verify", ["verify", "app"]],
+  ["inspect", ["inspect", "app"]],
+])("%s", async (name, args) => {
+  const { code, lines } = await cli(args);
+  expect([code, lines.length, problemsOf(name, lines[0])]).toEqual([0, 1, ""]);
+  // A schema that takes anything shows nothing.
+  expect(problemsOf(name, {})).not.toBe("");
+});
+
+test.each([[["verify", "key"]], [["inspect", "nothing"]], [["fetch", "x", "--nonsense"]]])(
+  "a refusal: %j",
+  async (args) => {
+    const { code, lines } = await cli(args);
+    expect(code).not.toBe(0);
+    expect([lines.length, problemsOf("refusal", lines[0])]).toEqual([1, ""]);
+  },
+);
+
+test(
+  "doctor, publish, fetch",
+  async () => {
+    const net = await createLoopbackDht(3);
+    try {
+      const env = {
+        RUSTPATCHER_BOOTSTRAP: net.bootstrap.map(({ host, port }) => `${host}:${port}`).join(","),
+      };
+      const found = await cli(["doctor", "app"], env);
+      expect(problemsOf("doctor", found.lines[0])).toBe("");
+      const fetch = [
+        "fetch",
+        keyText(publicKeyOf(seed)),
+        "--app",
+        "hello",
+        "--target",
+        "linux-x64",
+        "--out",
+        "got",
+      ];
+      const [published, fetched] = await Promise.all([
+        cli(["publish", "app", "--until-peers", "1"], env),
+        cli(fetch, env),
+      ]);
+      expect(problemsOf("fetch", fetched.lines[0])).toBe("");
+      expect(published.lines.map((line) => problemsOf("publish", line))).toEqual(
+        published.lines.map(() => ""),
+      );
+      expect(published.lines.length).toBeGreaterThan(0);
+    } finally {
+      await net.destroy();
+    }
+  },
+  TIMEOUT_MS,
+);
+
+test("watch", () => {
+  const model = new RolloutModel(0, 1_000);
+  const status = { servedBytes: 1, clients: 0, refusal: "REFUSED" };
+  const printed: string[] = [];
+  const original = process.stdout.write.bind(process.stdout);
+  process.stdout.write = (text: string | Uint8Array): boolean => printed.push(String(text)) > 0;
+  try {
+    const view = jsonLines({ app: "a", target: "linux-x64", channel: "stable" });
+    view.show(model.rollout(1));
+    model.apply({ type: "release", version: "1.0.1", publishedS: 1, sizeBytes: 2 }, 2);
+    model.apply({ type: "met", copy: "ab".repeat(32), version: "1.0.0", status }, 3);
+    view.show(model.rollout(4));
+    view.show(model.rollout(5));
+  } finally {
+    process.stdout.write = original;
+  }
+  expect(printed.map((line) => problemsOf("watch", JSON.parse(line)))).toEqual(["", ""]);
+});
