@@ -91,6 +91,8 @@ const manifestOf = (other: () => Holding): (() => Behaviour) =>
 /** Every lie, by the number of its case. What they lie about is asked for when somebody has come to be lied to. */
 export function attacksOn(target: AttackTarget): readonly Attack[] {
   const { speed } = target;
+  /** One for all: it can be as large as an executable. */
+  let made: ReturnType<typeof madeUp> | undefined;
   return [
     {
       name: "D1: a wrong piece of the right length",
@@ -311,8 +313,8 @@ export function attacksOn(target: AttackTarget): readonly Attack[] {
     {
       name: "D9: the valid record and region, and a table of its own bytes",
       behaviour: () => {
-        const own = noise(target.release().stream.sizeBytes, 5);
-        const table = ChunkTable.ofStream(memorySource(own));
+        made ??= madeUp(target.release().stream.sizeBytes);
+        const { own, table } = made;
         return {
           onMessage(message, talk) {
             if (message.type === "table") {
@@ -338,4 +340,9 @@ export function attacksOn(target: AttackTarget): readonly Attack[] {
 
 function bytesOf({ stream }: Holding, offset: number, sizeBytes: number): Uint8Array {
   return stream.read(offset, sizeBytes).slice();
+}
+
+function madeUp(sizeBytes: number): { readonly own: Uint8Array; readonly table: ChunkTable } {
+  const own = noise(sizeBytes, 5);
+  return { own, table: ChunkTable.ofStream(memorySource(own)) };
 }

@@ -7,10 +7,7 @@ const matrix = new Matrix();
 beforeAll(() => matrix.prepare(), 60_000);
 afterAll(() => matrix.remove());
 
-test.each([
-  "D1: a wrong piece of the right length",
-  "D9: the valid record and region, and a table of its own bytes",
-])(
+test.each(["D1: a wrong piece of the right length"])(
   "the compiled program updates itself among 20 peers that do this: %s",
   async (name) => {
     expect(behaviours()).toContain(name);
