@@ -48,6 +48,7 @@ test(
     expect(readdirSync(dirname(link))).toEqual([basename(link)]);
     expect(readdirSync(join(world.directory, "elsewhere"))).toEqual([]);
     expect(readdirSync(dirname(path)).sort()).toEqual([
+      ".äpp 1.rustpatcher-contacts",
       ".äpp 1.rustpatcher-lock",
       ".äpp 1.rustpatcher-pending",
       ".äpp 1.rustpatcher-previous",
