@@ -41,13 +41,17 @@ export class PeerProcess {
     return this.child.pid;
   }
 
-  /** Runs a command of the script. Rejects with its error, or when the process ends or takes two minutes. */
-  async call(command: string, fields: Fields = {}): Promise<Fields> {
+  /** Runs a command of the script. Rejects with its error, or when the process ends or takes too long. */
+  async call(
+    command: string,
+    fields: Fields = {},
+    timeoutMs: number = ANSWER_TIMEOUT_MS,
+  ): Promise<Fields> {
     const answer = Promise.withResolvers<Fields>();
     this.waiting.push(answer);
     const timer = setTimeout(
       () => answer.reject(new Error(`${this.implementation}: no answer to ${command}`)),
-      ANSWER_TIMEOUT_MS,
+      timeoutMs,
     );
     try {
       void this.child.stdin.write(`${JSON.stringify({ command, ...fields })}\n`);

@@ -14,8 +14,11 @@ export function compress(
   dictionary?: Uint8Array,
   level: number = LEVEL,
 ): Uint8Array {
+  const option = dictionaryOption(dictionary);
+  // Node's leaves a context of its own to the collector, as large as what it compresses and more.
+  if (option.dictionary === undefined) return Bun.zstdCompressSync(bytes, { level });
   return zstdCompressSync(bytes, {
-    ...dictionaryOption(dictionary),
+    ...option,
     params: { [constants.ZSTD_c_compressionLevel]: level },
   });
 }
