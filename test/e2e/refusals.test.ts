@@ -155,18 +155,21 @@ test(
 );
 
 test(
-  "a region with settings that the owner has not signed is found out, and another one taken",
+  "a region with settings that the owner has not signed is refused before any chunk, and another one taken",
   async () => {
     const { path, next, honest } = await victim();
     const region = honest.region.slice();
-    // The mode, which nothing but the core's hash covers: it is known to be wrong when the file is whole.
+    // The mode, which nothing in the region's core shows to be another: the record's digest of the settings does.
     const at = Buffer.from(region).indexOf("now");
     expect(at).toBeGreaterThan(176);
     region.set(Buffer.from("xyz"), at);
-    await world.liar(honest.record, { ...honest, region });
+    const liar = await world.liar(honest.record, { ...honest, region });
     const digest = digestOf(path);
     const app = await world.run(path);
-    await app.event("progress");
+    await app.event("available");
+    await until(() => liar.connections > 0, "the liar to be asked", WAIT_MS);
+    await until(() => liar.connections === 0, "the liar to be left", WAIT_MS);
+    expect(app.all("progress")).toEqual([]);
     expect(digestOf(path)).toBe(digest);
     await recovers(app, path, next);
   },

@@ -133,7 +133,9 @@ test("installs nothing but itself, and no native code", () => {
 
 /** What is carried by an app stands alone; what stays in the package shares its chunks. */
 function mayImport(name: string, path: string): boolean {
-  if (/^(auto|index|worker)\.js$/.test(name)) return /^\.\/(region\.bin|worker\.js)$/.test(path);
+  if (/^(auto|index|watchdog|worker)\.js$/.test(name)) {
+    return /^\.\/(region\.bin|watchdog\.js|worker\.js)$/.test(path);
+  }
   if (/^(hyperdht|network)\.js$/.test(name)) return path === "./network.js";
   return /^\.\/(chunk-\w+|network)\.js$/.test(path);
 }
