@@ -92,10 +92,7 @@ export async function startUpdater(
     return undefined;
   }
   const { owner, extension, record, region, table, offset } = own;
-  const followed =
-    config.channel ??
-    readFollowedChannel(pathBeside(installation.path, "channel"), extension.channel) ??
-    extension.channel;
+  const followed = config.channel ?? followedBy(installation, extension.channel);
   const name = { ...extension, channel: followed };
   const state = new DurableState(new TrustedState(record, followed), {
     installation,
@@ -183,12 +180,18 @@ function lineageOf({ owner, extension }: VerifiedFull): Handover[] {
 /** From what lies beside the executable, and what its running copy has not been able to write there. */
 export function statusOf(installation: Installation, own: VerifiedFull, live?: Running): Status {
   const { owner, extension, record, region } = own;
-  const { app, channel, mode } = extension;
+  const { app, mode } = extension;
   const { version, publishedS } = record.record;
+  const channel = live?.state.trusted.channel ?? followedBy(installation, extension.channel);
   return readStatus(
     { path: installation.path, owner, app, channel, mode, version, publishedS, region },
     live && { look: live.journal.last, trusted: live.state.trusted },
   );
+}
+
+/** By the app's wish, else its own. */
+function followedBy({ path }: Installation, own: string): string {
+  return readFollowedChannel(pathBeside(path, "channel"), own) ?? own;
 }
 
 /**

@@ -11,6 +11,7 @@
  * moment without a file at the path. Everything that can fail is tried before it, it is undone when the
  * second rename fails, and `recover` is for whoever finds it undone by a crash.
  */
+import { isErrno } from "./error.ts";
 import type { Names } from "./names.ts";
 import { patiently, type Sleep } from "./patiently.ts";
 
@@ -33,7 +34,12 @@ export function posixSwap(names: Names): Swap {
   return {
     leavesFiles: false,
     keep(path, previous) {
-      if (names.exists(previous)) names.remove(previous);
+      try {
+        names.remove(previous);
+      } catch (error) {
+        // Asked first, a link to nothing would count as no file.
+        if (!isErrno(error, "ENOENT")) throw error;
+      }
       names.link(path, previous);
     },
     replace: (from, path) => names.rename(from, path),

@@ -15,6 +15,7 @@ export interface Status {
   /** Of this executable. */
   readonly version: string;
   readonly app: string;
+  /** The one that is followed. */
   readonly channel: string;
   /** z-base-32. */
   readonly owner: string;

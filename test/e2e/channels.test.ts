@@ -5,7 +5,7 @@ import type { AppProcess } from "../helpers/app-process.ts";
 import { E2eReleases, E2eWorld } from "../helpers/e2e-world.ts";
 import { pathBeside } from "../../src/update/own-files.ts";
 
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 120_000;
 const releases = new E2eReleases();
 let world: E2eWorld;
 
@@ -35,8 +35,9 @@ async function looks(app: AppProcess, times: number): Promise<void> {
 test(
   "an app that switches becomes the other channel's release, and one of its own again",
   async () => {
-    const path = await stable("1.0.0");
-    await world.run(await beta("1.1.0"));
+    // All that is to come first: an app lives for a minute, and signing takes a while on a busy machine.
+    const [path, next, last] = [await stable("1.0.0"), await beta("1.1.0"), await stable("1.2.0")];
+    await world.run(next);
     const app = await world.run(path);
     await looks(app, 3);
     expect(versions(app)).toEqual(["1.0.0"]);
@@ -45,7 +46,7 @@ test(
     expect(await app.event("start", 2)).toMatchObject({ version: "1.1.0", build: "beta" });
     // On probation it would keep what was before it.
     app.send("healthy");
-    await world.run(await stable("1.2.0"));
+    await world.run(last);
     await switchTo(app, "stable", 2);
     expect(await app.event("start", 3)).toMatchObject({ version: "1.2.0", build: "one" });
     await looks(app, 2);
@@ -57,9 +58,9 @@ test(
 test(
   "the wish outlives the process, nothing below the installed version comes of it, and it can be taken back",
   async () => {
-    const path = await stable("1.0.0");
+    const [path, below, next] = [await stable("1.0.0"), await beta("0.9.0"), await stable("1.2.0")];
     const wish = pathBeside(path, "channel");
-    const lower = await world.run(await beta("0.9.0"));
+    const lower = await world.run(below);
     const first = await world.run(path);
     await switchTo(first, "beta", 1);
     await looks(first, 2);
@@ -72,12 +73,17 @@ test(
       () => second.log.some((line) => line.includes("following channel beta")),
       "beta",
     );
+    second.send("status");
+    expect(await second.event("answer")).toMatchObject({
+      question: "status",
+      value: { version: "1.0.0", channel: "beta", newest: { version: "1.0.0" } },
+    });
     // The release of its own channel is not for it now.
-    await world.run(await stable("1.2.0"));
+    await world.run(next);
     await looks(second, 3);
     expect(versions(second)).toEqual(["1.0.0"]);
     await lower.kill();
-    await switchTo(second, "stable", 1);
+    await switchTo(second, "stable", 2);
     expect(await second.event("start", 2)).toMatchObject({ version: "1.2.0" });
     expect(existsSync(wish)).toBe(false);
   },
@@ -87,13 +93,13 @@ test(
 test(
   "RUSTPATCHER_CHANNEL moves it without a wish, and lets the app have no other",
   async () => {
-    const path = await stable("1.0.0");
+    const [path, next] = [await stable("1.0.0"), await beta("1.1.0")];
     const app = await world.run(path, { env: { RUSTPATCHER_CHANNEL: "beta" } });
     app.send("channel nightly");
     expect(await app.event("answer")).toMatchObject({ code: "CHANNEL_FIXED" });
     app.send("channel ../nightly");
     expect(await app.event("answer", 2)).toMatchObject({ code: "FIELD_INVALID" });
-    await world.run(await beta("1.1.0"));
+    await world.run(next);
     expect(await app.event("start", 2)).toMatchObject({ version: "1.1.0", build: "beta" });
     expect(existsSync(pathBeside(path, "channel"))).toBe(false);
   },
