@@ -1,6 +1,6 @@
 /**
  * What the updater costs an app: the same app compiled with and without `import "rustpatcher/auto"`, side by side
- * on this machine, in a network of its own. `bun bench/guest/guest.ts`; two minutes. Ends with code 1 when a
+ * on this machine, in a network of its own. `bun bench/guest/guest.ts`; three minutes. Ends with code 1 when a
  * bound is not kept. Needs /proc.
  *
  * What is resident depends on how the file came into the page cache, so both are put on the disk and out of it
@@ -19,6 +19,7 @@ const IDLE_MS = 75_000;
 const SAMPLE_MS = 5_000;
 /** The first seconds are not idle. */
 const SETTLE_MS = 15_000;
+const MINUTE_MS = 60_000;
 const TICKS_PER_S = 100;
 const KIB_PER_MB = 1000 / 1.024;
 
@@ -54,10 +55,10 @@ try {
     publishedS: Math.floor(Date.now() / 1000),
   });
   for (const path of [bare, guest]) sync(path);
-  const rows = [...starts(bare, guest), ...(await idle(bare, guest))];
+  const rows = [...starts(bare, guest), ...(await idle(bare, guest)), ...(await datagrams(guest))];
   console.table(
     rows.map(({ what, without, withUs, bound, unit }) => ({
-      measure: `${what}, ${unit}`,
+      measure: unit === "" ? what : `${what}, ${unit}`,
       without: round(without),
       with: round(withUs),
       added: round(withUs - without),
@@ -133,6 +134,39 @@ async function idle(bare: string, guest: string): Promise<Row[]> {
     for (const child of children) child.kill("SIGKILL");
     await Promise.all(children.map((child) => child.exited));
   }
+}
+
+/** Sent and received in a minute, while nothing happens. Needs strace; without it there is no such row. */
+async function datagrams(guest: string): Promise<Row[]> {
+  if (Bun.which("strace") === null) return [];
+  const trace = join(directory, "trace");
+  const calls = "trace=sendto,sendmsg,sendmmsg,recvfrom,recvmsg,recvmmsg";
+  const child = Bun.spawn(["strace", "-D", "-f", "-qq", "-e", calls, "-o", trace, guest, "stay"], {
+    env,
+    stdio: ["ignore", "ignore", "ignore"],
+  });
+  try {
+    await Bun.sleep(SETTLE_MS);
+    const before = countDatagrams(trace);
+    await Bun.sleep(MINUTE_MS);
+    const count = countDatagrams(trace) - before;
+    return [row("datagrams a minute while idle, in and out", 0, count, 200, "")];
+  } finally {
+    child.kill("SIGKILL");
+    await child.exited;
+  }
+}
+
+function countDatagrams(trace: string): number {
+  return readFileSync(trace, "latin1")
+    .split("\n")
+    .map((line) => {
+      // Answers on a Unix or event descriptor are none of ours; an error is no datagram.
+      const [, call, result] = /(\w+)(?:\(| resumed).* = (\d+)$/.exec(line) ?? [];
+      if (call === undefined || result === undefined || !/^(send|recv)/.test(call)) return 0;
+      return call.endsWith("mmsg") ? Number(result) : 1;
+    })
+    .reduce((sum, count) => sum + count, 0);
 }
 
 function row(what: string, without: number, withUs: number, bound: number, unit: string): Row {

@@ -179,7 +179,35 @@ test(
   TIMEOUT_MS,
 );
 
+/** proc_pid_status(5): what is blocked, ignored and caught. */
+function signalsOf(pid: number): string[] {
+  return readFileSync(`/proc/${pid}/status`, "latin1")
+    .split("\n")
+    .filter((line) => /^Sig(Blk|Ign|Cgt):/.test(line));
+}
+
 describe("a signed app", () => {
+  test(
+    "has the signal handlers it would have without us, and ends by the signals it would end by",
+    async () => {
+      const source = `process.stdout.write('{"name":"start"}\\n'); setInterval(() => undefined, 60_000);`;
+      const without = await world.run(await copyBlank(world.folder(), "app", source));
+      const path = await world.release({
+        version: "1.0.1",
+        source: `import "rustpatcher/auto";\n${source}`,
+      });
+      const guest = await world.run(path);
+      await guest.until(() => openSockets(guest.pid) > 0, "the updater to be at work");
+      expect(signalsOf(guest.pid)).toEqual(signalsOf(without.pid));
+      for (const app of [without, guest]) {
+        process.kill(app.pid, "SIGTERM");
+        expect(await app.exited).toBe(143);
+      }
+      expect(guest.all("stray")).toEqual([]);
+    },
+    TIMEOUT_MS,
+  );
+
   test(
     "ends when it has nothing left to do, with its own output and exit code",
     async () => {

@@ -310,6 +310,23 @@ describe("mode at", () => {
     expect(restarts).toBe(1);
     process.env["TZ"] = zone ?? "UTC";
   });
+
+  test("what was started at the time does not restart in that minute again, nor when the clock is set back", async () => {
+    const now = new Date(NOW_MS);
+    const mode = { kind: "at", hour: now.getHours(), minute: now.getMinutes() } as const;
+    // The release that was waited for is the one that runs now, and it is still the newest there is.
+    source.publish(app.release);
+    updater(mode).start();
+    await cycle(0);
+    clock.advance(60_000);
+    clock.jump(-3_600_000);
+    for (let hours = 0; hours < 26; hours++) {
+      clock.advance(3_600_000);
+      await Bun.sleep(1);
+    }
+    expect(names()).toContain("checking");
+    expect(restarts).toBe(0);
+  });
 });
 
 describe("a withdrawn version", () => {
