@@ -22,7 +22,14 @@ beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), "rustpatcher-interrupt-"));
   writeKeyFile(join(directory, "owner_key"), seed);
 });
-afterEach(() => rmSync(directory, { recursive: true, force: true }));
+const children: Bun.Subprocess[] = [];
+afterEach(async () => {
+  for (const child of children.splice(0)) {
+    child.kill("SIGKILL");
+    await child.exited;
+  }
+  rmSync(directory, { recursive: true, force: true });
+});
 
 const names = (): string[] => readdirSync(directory).sort();
 
@@ -50,6 +57,7 @@ async function interrupted(
     timeout: TIMEOUT_MS,
     killSignal: "SIGKILL",
   });
+  children.push(child);
   const [out, err] = [child.stdout.text(), child.stderr.text()];
   await until(() => isTime() || child.exitCode !== null, "the moment", WAIT_MS).catch(
     async (error) => {
