@@ -6,13 +6,14 @@
  * What is resident depends on how the file came into the page cache, so both are put on the disk and out of it
  * the same way first.
  */
-import { closeSync, fsyncSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, fsyncSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { generateSeed } from "../../src/core/keys.ts";
 import { compileApp } from "../../src/release/compile.ts";
 import { signExecutable } from "../../src/release/sign.ts";
 import { createLoopbackDht } from "../../test/helpers/dht.ts";
+import { countDatagrams, median, round, straced, usageOf, type Usage } from "./usage.ts";
 
 const STARTS = 50;
 const IDLE_MS = 75_000;
@@ -20,16 +21,8 @@ const SAMPLE_MS = 5_000;
 /** The first seconds are not idle. */
 const SETTLE_MS = 15_000;
 const MINUTE_MS = 60_000;
-const TICKS_PER_S = 100;
-const KIB_PER_MB = 1000 / 1.024;
 
 const APP = `if (process.argv[2] === "stay") setInterval(() => undefined, 60_000);\n`;
-
-interface Usage {
-  readonly residentMb: number;
-  readonly anonymousMb: number;
-  readonly cpuS: number;
-}
 
 interface Row {
   readonly what: string;
@@ -140,8 +133,7 @@ async function idle(bare: string, guest: string): Promise<Row[]> {
 async function datagrams(guest: string): Promise<Row[]> {
   if (Bun.which("strace") === null) return [];
   const trace = join(directory, "trace");
-  const calls = "trace=sendto,sendmsg,sendmmsg,recvfrom,recvmsg,recvmmsg";
-  const child = Bun.spawn(["strace", "-D", "-f", "-qq", "-e", calls, "-o", trace, guest, "stay"], {
+  const child = Bun.spawn([...straced(trace), guest, "stay"], {
     env,
     stdio: ["ignore", "ignore", "ignore"],
   });
@@ -157,38 +149,6 @@ async function datagrams(guest: string): Promise<Row[]> {
   }
 }
 
-function countDatagrams(trace: string): number {
-  return readFileSync(trace, "latin1")
-    .split("\n")
-    .map((line) => {
-      // Answers on a Unix or event descriptor are none of ours; an error is no datagram.
-      const [, call, result] = /(\w+)(?:\(| resumed).* = (\d+)$/.exec(line) ?? [];
-      if (call === undefined || result === undefined || !/^(send|recv)/.test(call)) return 0;
-      return call.endsWith("mmsg") ? Number(result) : 1;
-    })
-    .reduce((sum, count) => sum + count, 0);
-}
-
 function row(what: string, without: number, withUs: number, bound: number, unit: string): Row {
   return { what, without, withUs, bound, unit };
-}
-
-function usageOf(pid: number): Usage {
-  const status = readFileSync(`/proc/${pid}/status`, "latin1");
-  const megabytes = (name: string): number =>
-    Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)?.[1]) / KIB_PER_MB;
-  // proc_pid_stat(5): utime and stime are the 14th and 15th field; the 2nd is in parentheses.
-  const fields = readFileSync(`/proc/${pid}/stat`, "latin1")
-    .replace(/^.*\) /s, "")
-    .split(" ");
-  const cpuS = (Number(fields[11]) + Number(fields[12])) / TICKS_PER_S;
-  return { residentMb: megabytes("VmRSS"), anonymousMb: megabytes("RssAnon"), cpuS };
-}
-
-function median(numbers: readonly number[]): number {
-  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
-}
-
-function round(value: number): number {
-  return Math.round(value * 100) / 100;
 }

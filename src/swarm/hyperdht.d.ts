@@ -137,7 +137,20 @@ declare module "@hyperswarm/dht" {
     reusableSocket?: boolean;
   }
 
+  /** Keeps a server announced under its key. Internal to HyperDHT; see relay-pings.ts. */
+  export interface Announcer {
+    readonly _sleeper: {
+      pause(delayMs: number): Promise<void>;
+      /** Ends the pause under way. */
+      resume(): void;
+    };
+    /** Announces anew after the pause under way. */
+    refresh(): void;
+  }
+
   export interface Server extends EventEmitter {
+    /** Null unless it listens. */
+    readonly _announcer: Announcer | null;
     readonly publicKey: Buffer | null;
     readonly relayAddresses: Address[];
     /** Announces `keyPair` (default: the node's) and keeps it announced until closed. */

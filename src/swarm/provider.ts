@@ -12,6 +12,7 @@ import { SwarmError } from "./error.ts";
 import { HostCounts } from "./host-counts.ts";
 import type { Peers } from "./peers.ts";
 import { ProviderSession, type ProviderContext } from "./provider-session.ts";
+import { pingRelaysLessOften } from "./relay-pings.ts";
 import { Upload } from "./upload.ts";
 
 export interface ListenerContext extends Omit<ProviderContext, "upload"> {
@@ -50,6 +51,7 @@ export class Provider {
       this.accept(stream),
     );
     await this.#server.listen();
+    pingRelaysLessOften(this.#server);
   }
 
   /** Takes over a connection, or closes it at once when there are too many. */

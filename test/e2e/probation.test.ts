@@ -9,11 +9,11 @@ import { readPending } from "../../src/update/probation.ts";
 import { E2eReleases, E2eWorld } from "../helpers/e2e-world.ts";
 import { digestOf } from "../helpers/installed.ts";
 
-const TIMEOUT_MS = 60_000;
-const RUN_TIMEOUT_MS = 20_000;
+const TIMEOUT_MS = 120_000;
+const RUN_TIMEOUT_MS = 60_000;
 /** Ends the way it is told to. What it is not told is what a version that is broken at start does. */
 const FRAGILE = `import { spawn } from "rustpatcher";
-const [, , how = "exit"] = process.argv;
+const [, , how = "exit", seconds] = process.argv;
 console.log("fragile");
 if (how === "exit") process.exit(1);
 if (how === "throw") throw new Error("broken");
@@ -23,7 +23,7 @@ if (how === "sleep") Bun.sleepSync(60_000);
 if (how === "microtasks") (async () => { for (;;) await undefined; })();
 if (how === "update") { await spawn(); setInterval(() => undefined, 1_000); }
 if (how === "ask") console.log(prompt("and?"));
-if (how === "wait") Bun.spawnSync(["sleep", "4"]);
+if (how === "wait") Bun.spawnSync(["sleep", seconds]);
 if (how === "stay") setInterval(() => undefined, 1_000);
 if (how === "manual") await spawn({ confirm: "manual" });
 if (how === "healthy") {
@@ -66,8 +66,9 @@ function starting(
   path: string,
   how: string,
   env: Readonly<Record<string, string>> = {},
+  ...args: readonly string[]
 ): Bun.Subprocess<"pipe", "pipe", "pipe"> {
-  return Bun.spawn([path, how], {
+  return Bun.spawn([path, how, ...args], {
     stdio: ["pipe", "pipe", "pipe"],
     env: { PATH: process.env["PATH"] ?? "", RUSTPATCHER_BOOTSTRAP: "127.0.0.1:1", ...env },
     timeout: RUN_TIMEOUT_MS,
@@ -170,11 +171,15 @@ describe("a version on probation", () => {
   test(
     "does not hang while it waits for a person or for another program",
     async () => {
+      // It waits while the watchdog looks, and has as long as the watchdog gives it to start and to end.
+      const hangSeconds = 5;
+      const waitSeconds = 8;
       const waiting = ["ask", "wait"].map(async (how) => {
         const { path, old } = await installed();
-        const child = starting(path, how, { RUSTPATCHER_HANG_SECONDS: "1" });
+        const env = { RUSTPATCHER_HANG_SECONDS: String(hangSeconds) };
+        const child = starting(path, how, env, String(waitSeconds));
         if (how === "ask") {
-          await Bun.sleep(4_000);
+          await Bun.sleep(waitSeconds * 1000);
           void child.stdin.write("so\n");
           void child.stdin.flush();
         }
