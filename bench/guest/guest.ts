@@ -15,7 +15,7 @@ import { signExecutable } from "../../src/release/sign.ts";
 import { createLoopbackDht } from "../../test/helpers/dht.ts";
 import { countDatagrams, median, round, straced, usageOf, type Usage } from "./usage.ts";
 
-const STARTS = 50;
+const STARTS = 200;
 const IDLE_MS = 75_000;
 const SAMPLE_MS = 5_000;
 /** The first seconds are not idle. */
