@@ -6,13 +6,15 @@ import { RootCommand, type Complete } from "@bomb.sh/tab";
 import type { ArgsDef } from "citty";
 import { readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { TARGETS } from "../core/target.ts";
 import { command, type Command } from "./command.ts";
 import { usage } from "./error.ts";
 
 export const SHELLS: readonly string[] = ["bash", "zsh", "fish"];
 const NAME = "rustpatcher";
 const MODES = ["now", "on-restart", "manual", "background", "at"];
-const TARGETS = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64", "windows-x64"];
+const SHARES = ["10%", "25%", "50%", "100%"];
+const CHANNELS = ["stable", "beta"];
 
 /** What a command takes, as the line of the user may be completed by it. */
 export type CommandTable = Readonly<
@@ -40,9 +42,11 @@ export function answer(words: readonly string[], table: CommandTable): void {
   const files: Handler = (offer) => offerFiles(words.at(-1) ?? "", offer);
   const byName: Readonly<Record<string, Handler>> = {
     mode: (offer) => offerAll(MODES, offer),
-    target: (offer) => offerAll(TARGETS, offer),
+    target: (offer) => offerAll([...TARGETS, "all"], offer),
+    rollout: (offer) => offerAll(SHARES, offer),
+    channel: (offer) => offerAll(CHANNELS, offer),
     shell: (offer) => offerAll(SHELLS, offer),
-    action: (offer) => offerAll(["show", "encrypt"], offer),
+    action: (offer) => offerAll(["show", "encrypt", "rotate"], offer),
   };
   for (const [name, { description, args }] of Object.entries(table)) {
     const known = line.command(name, description);

@@ -25,12 +25,15 @@ function lines({
   bootstrap,
   formerKeys,
   notes,
+  codeSignature,
+  codeSigner,
   ...fields
 }: Inspection): string[] {
   const loads = Object.entries(autoload ?? {}).flatMap(([name, isOn]) => (isOn ? [name] : []));
   return [
     ...table({
       ...fields,
+      codeSignature: kindOf(codeSignature, codeSigner),
       autoload: loads.join(", "),
       bootstrap: bootstrap.join(", "),
       formerKeys: formerKeys.join(", "),
@@ -38,4 +41,15 @@ function lines({
     ...(record === null ? ["no release record"] : ["release record:", ...table({ ...record })]),
     ...(notes === null ? [] : ["release notes:", notes]),
   ];
+}
+
+/** Apple gives the names; whether a certificate is Apple's is for macOS to say. */
+function kindOf(kind: Inspection["codeSignature"], name: string | null): string | null {
+  if (kind === "authenticode") return "by a certificate (Authenticode)";
+  if (kind !== "cms") return kind;
+  if (name === null) return "by a certificate without a name";
+  const isDeveloperId = name.startsWith("Developer ID Application: ");
+  return isDeveloperId
+    ? `by a Developer ID, as it says: ${name}`
+    : `by another certificate: ${name}`;
 }

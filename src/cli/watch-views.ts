@@ -15,6 +15,7 @@ const BAR_COLUMNS = 30;
 const SPARKS = "▁▂▃▄▅▆▇█";
 const SPARK_COLUMNS = 40;
 const LOG_LINES = 6;
+const NOTES_LINES = 4;
 const OTHER_SCREEN = "\u001B[?1049h\u001B[?25l";
 const OWN_SCREEN = "\u001B[?25h\u001B[?1049l";
 const HOME = "\u001B[H";
@@ -47,17 +48,18 @@ export function screen(name: TargetName): View {
 
 /** @internal At most `rows` lines; the table of copies takes what the rest leaves. */
 export function screenLines(name: TargetName, rollout: Rollout, rows: number): string[] {
-  const { versions, refusals, copies, log, peers } = rollout;
+  const { newest, versions, refusals, copies, log, peers } = rollout;
   const head = [
     paint("bold", `${name.app}  ${name.target}  ${name.channel}`),
     newestText(rollout),
+    ...notesLines(rollout, NOTES_LINES).map((line) => paint("dim", line)),
     "",
     summary(rollout),
-    ...versions.map(({ version, copies: count }, index) => {
+    ...versions.map(({ version, copies: count, withdrawn }) => {
       const filled = Math.round((count / Math.max(1, copies)) * BAR_COLUMNS);
       const bar = "━".repeat(filled);
       const rest = paint("dim", "━".repeat(BAR_COLUMNS - filled));
-      return `${version.padEnd(16)} ${index === 0 ? paint("green", bar) : paint("cyan", bar)}${rest} ${count}`;
+      return `${version.padEnd(16)} ${paint(version === newest?.version ? "green" : "cyan", bar)}${rest} ${count}${withdrawn ? paint("red", " withdrawn") : ""}`;
     }),
     `${paint("dim", "newest over time")} ${sparks(rollout)}`,
     ...refusals.map(({ code, copies: count }) => paint("red", `${count} stay behind: ${code}`)),
@@ -78,6 +80,7 @@ export function screenLines(name: TargetName, rollout: Rollout, rows: number): s
 export function plainLines(name: TargetName): View {
   let told = 0;
   let sum = "";
+  let read = "";
   say(`${name.app} for ${name.target} (${name.channel})`);
   return {
     show(rollout) {
@@ -85,6 +88,9 @@ export function plainLines(name: TargetName): View {
         if (number > told) say(`${clockText(atMs)} ${text}`);
       }
       told = rollout.log.at(-1)?.number ?? told;
+      const notes = notesLines(rollout, Infinity).join("\n");
+      if (notes !== read && notes !== "") say(notes);
+      read = notes;
       const now = summary(rollout);
       if (now !== sum) say(`${clockText(rollout.atMs)} ${now}`);
       sum = now;
@@ -141,8 +147,17 @@ export function summary({ copies, onNewest, newest, servedBytes, providers }: Ro
 
 function newestText({ newest, atMs }: Rollout): string {
   if (newest === null) return "no release known yet";
-  const { version, publishedMs, sizeBytes } = newest;
-  return `newest ${version}, ${amount(sizeBytes)}, published ${ago(atMs - publishedMs)}`;
+  const { version, publishedMs, sizeBytes, withdrawn } = newest;
+  const back = withdrawn === null ? "" : paint("red", `; ${withdrawn} is withdrawn`);
+  return `newest ${version}, ${amount(sizeBytes)}, published ${ago(atMs - publishedMs)}${back}`;
+}
+
+/** Indented, at most `max` of them. */
+function notesLines({ newest }: Rollout, max: number): string[] {
+  if (newest === null || newest.notes === null) return [];
+  // A tab moves the cursor by as much as the terminal likes.
+  const lines = newest.notes.split("\n").map((line) => `  ${line.replaceAll("\t", "  ")}`);
+  return lines.length <= max ? lines : [...lines.slice(0, max - 1), "  …"];
 }
 
 function rowOf(copy: WatchedCopy, nowMs: number): string[] {

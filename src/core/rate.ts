@@ -20,6 +20,8 @@ export class Rate {
 
   at(doneBytes: number, totalBytes: number): Speed {
     const atMs = this.#clock.monotonicMs();
+    // Less than before is the beginning of something else.
+    if (doneBytes < (this.#samples.at(-1)?.doneBytes ?? 0)) this.#samples = [];
     this.#samples.push({ atMs, doneBytes });
     // The newest sample from before the window stays: it is where the window begins.
     const begin = this.#samples.findLastIndex((sample) => sample.atMs <= atMs - WINDOW_MS);

@@ -123,13 +123,22 @@ export function macosSigner(signature: Uint8Array): MacosSigner {
   return signerOf(readSuperBlob(signature));
 }
 
+/** What the certificate is in (RFC 5652), checked or not; undefined without one. */
+export function cmsOf(signature: Uint8Array): Uint8Array | undefined {
+  return findCms(readSuperBlob(signature));
+}
+
 function signerOf(blobs: readonly Blob[]): MacosSigner {
+  return findCms(blobs) === undefined ? "ad-hoc" : "cms";
+}
+
+function findCms(blobs: readonly Blob[]): Uint8Array | undefined {
   // An ad-hoc signature by `codesign` has this blob as well, with nothing in it.
-  const isSigned = blobs.some(
+  const found = blobs.find(
     ({ slot, magic, bytes }) =>
       slot === SLOT_CMS && magic === CMS_MAGIC && bytes.length > BLOB_HEADER_BYTES,
   );
-  return isSigned ? "cms" : "ad-hoc";
+  return found?.bytes.subarray(BLOB_HEADER_BYTES);
 }
 
 function isDirectory({ slot, magic }: Blob): boolean {

@@ -17,7 +17,14 @@ import { equal, u64le } from "../core/bytes.ts";
 import { CoreError } from "../core/core-error.ts";
 import { CODE_SIGNATURE_MAX_BYTES } from "../core/limits.ts";
 import { masked, type ByteSource } from "../core/source.ts";
-import { adHocBytes, adHocSignature, checkCodeDirectories, macosSigner } from "./code-directory.ts";
+import { certificateName } from "./certificate-name.ts";
+import {
+  adHocBytes,
+  adHocSignature,
+  checkCodeDirectories,
+  cmsOf,
+  macosSigner,
+} from "./code-directory.ts";
 import { codeSignatureInvalid, ExeError } from "./error.ts";
 import { MACHO_MAGIC } from "./macho.ts";
 import { machoLayout, machoSignatureFields, type MachoLayout } from "./macho-layout.ts";
@@ -125,6 +132,14 @@ export function tryCodeSignature(source: ByteSource): CodeSignature | undefined 
     if (error instanceof ExeError) return undefined;
     throw error;
   }
+}
+
+/** The name in the certificate of a macOS signature, as it stands there; undefined when there is none. */
+export function tryCodeSigner(source: ByteSource): string | undefined {
+  if (tryCodeSignature(source) !== "cms") return undefined;
+  const layout = layoutOf(source);
+  const cms = layout.format === "macho" ? cmsOf(signatureOf(source, layout.at)) : undefined;
+  return cms && certificateName(cms);
 }
 
 function checkMacho(source: ByteSource, layout: MachoLayout): CodeSignature {

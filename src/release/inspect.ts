@@ -9,7 +9,12 @@ import { notesIn } from "../exe/notes.ts";
 import { findRegion } from "../exe/find-region.ts";
 import { decodeRegion } from "../exe/full-region.ts";
 import { targetOf } from "../exe/machine.ts";
-import { tryCodeSignature, tryNormalForm, type CodeSignature } from "../exe/normal-form.ts";
+import {
+  tryCodeSignature,
+  tryCodeSigner,
+  tryNormalForm,
+  type CodeSignature,
+} from "../exe/normal-form.ts";
 import { coreState, decodeCore, type RegionCore, type RegionState } from "../exe/region.ts";
 import { readAutoload, type Autoload } from "../exe/standalone.ts";
 
@@ -23,6 +28,8 @@ export interface Inspection {
   readonly machine: string | null;
   /** The operating system's: its kind, right or wrong; null when it cannot be told. */
   readonly codeSignature: CodeSignature | null;
+  /** Name in the certificate of `cms`, which nobody has checked here. */
+  readonly codeSigner: string | null;
   /** null for a file that Bun has not compiled. */
   readonly autoload: Autoload | null;
   readonly version: string | null;
@@ -87,6 +94,7 @@ export function inspectExecutable(source: ByteSource): Inspection {
     regionBytes: found.sizeBytes,
     machine: machine === undefined ? null : targetOf(machine),
     codeSignature: tryCodeSignature(source) ?? null,
+    codeSigner: tryCodeSigner(source) ?? null,
     autoload: readAutoload(tryNormalForm(source)) ?? null,
     ...describeCore(core),
     ...describeExtension(extension),

@@ -3,7 +3,7 @@
  * record → extension → core hash → core signature → on macOS the code signature. Each covers the ones
  * before it, none the ones after.
  */
-import { dirname, resolve } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import type { PublicKey, SecretSeed } from "../core/brand.ts";
 import { checkLineage, type Lineage } from "../core/handover.ts";
 import { isSignatureValid, publicKeyOf, sign } from "../core/keys.ts";
@@ -54,8 +54,8 @@ export interface SignOptions {
   readonly announcement?: Announcement | undefined;
   /** Date of the release. */
   readonly publishedS: number;
-  /** As if the file were gone through once. */
-  readonly onProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined;
+  /** As if the file were gone through once; `file` is its name. */
+  readonly onProgress?: ((doneBytes: number, totalBytes: number, file: string) => void) | undefined;
 }
 
 /** How often signing reads the whole file, about: copy, marker, secret, chunks, core; and the check of all that. */
@@ -81,7 +81,11 @@ export function signExecutable(path: string, options: SignOptions): SignedExecut
   let doneBytes = 0;
   const onRead: OnRead = (sizeBytes, fileBytes) => {
     doneBytes += sizeBytes;
-    options.onProgress?.(Math.min(fileBytes, Math.round(doneBytes / PASSES)), fileBytes);
+    options.onProgress?.(
+      Math.min(fileBytes, Math.round(doneBytes / PASSES)),
+      fileBytes,
+      basename(path),
+    );
   };
   const edit = (draft: Draft): SignedExecutable => {
     const found = findRegion(draft.source);

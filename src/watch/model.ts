@@ -14,7 +14,11 @@ export type WatchEvent =
       readonly version: string;
       readonly publishedS: number;
       readonly sizeBytes: number;
+      /** The highest version that this release takes back: copies above it go back to it. */
+      readonly withdrawn: string | undefined;
     }
+  /** What the owner has written of the newest release, checked against its record. */
+  | { readonly type: "notes"; readonly version: string; readonly notes: string }
   /** A copy answered. `status` is undefined for one that tells nothing of itself. */
   | {
       readonly type: "met";
@@ -51,6 +55,8 @@ export interface LogEntry {
 export interface VersionCount {
   readonly version: string;
   readonly copies: number;
+  /** By its owner. */
+  readonly withdrawn: boolean;
 }
 
 /** Everything a view needs; plain data. */
@@ -61,6 +67,10 @@ export interface Rollout {
     readonly version: string;
     readonly publishedMs: number;
     readonly sizeBytes: number;
+    /** The highest version that it takes back. */
+    readonly withdrawn: string | null;
+    /** Null as long as no copy has given them. Control characters but tab and newline are not in them. */
+    readonly notes: string | null;
   } | null;
   readonly copies: number;
   readonly onNewest: number;
@@ -113,9 +123,20 @@ export class RolloutModel {
   apply(event: WatchEvent, atMs: number): void {
     switch (event.type) {
       case "release": {
-        const { version, publishedS, sizeBytes } = event;
-        this.#newest = { version, publishedMs: publishedS * 1000, sizeBytes };
-        this.#say(atMs, `the newest release is ${version}`);
+        const { version, publishedS, sizeBytes, withdrawn = null } = event;
+        const publishedMs = publishedS * 1000;
+        this.#newest = { version, publishedMs, sizeBytes, withdrawn, notes: null };
+        this.#say(
+          atMs,
+          withdrawn === null
+            ? `the newest release is ${version}`
+            : `${withdrawn} is withdrawn: copies go back to ${version}`,
+        );
+        break;
+      }
+      case "notes": {
+        const { version, notes } = event;
+        if (this.#newest?.version === version) this.#newest = { ...this.#newest, notes };
         break;
       }
       case "met":
@@ -139,7 +160,7 @@ export class RolloutModel {
     const there = this.#there();
     const counts = countsOf(there);
     const versions = Object.entries(counts)
-      .map(([version, copies]) => ({ version, copies }))
+      .map(([version, copies]) => ({ version, copies, withdrawn: this.#isWithdrawn(version) }))
       .sort((a, b) => newerFirst(a.version, b.version));
     const all = [...this.#copies.values()];
     return {
@@ -157,6 +178,12 @@ export class RolloutModel {
       history: this.#history.samples,
       log: this.#log,
     };
+  }
+
+  #isWithdrawn(version: string): boolean {
+    const { version: good, withdrawn = null } = this.#newest ?? { version };
+    if (withdrawn === null) return false;
+    return newerFirst(version, good) < 0 && newerFirst(version, withdrawn) >= 0;
   }
 
   #there(): Copy[] {

@@ -13,6 +13,7 @@ import { targetPublicKey } from "../core/target-key.ts";
 import { decodePiece } from "../content/piece.ts";
 import { checkRegion } from "../exe/check-region.ts";
 import { decodeRegion } from "../exe/full-region.ts";
+import { notesIn } from "../exe/notes.ts";
 import { REGION_BYTES } from "../exe/region.ts";
 import type { Bootstrap } from "../swarm/bootstrap.ts";
 import { decodeStatus, type CopyStatus } from "../swarm/copy-status.ts";
@@ -66,19 +67,23 @@ export class Observer {
   readonly #stopping = new AbortController();
   readonly #repeaters: readonly Repeater[];
   #visits = 0;
+  /** Nobody has given the notes of the newest record yet. */
+  #isCurious = false;
 
   private constructor(options: ObserverOptions, dht: HyperDHT) {
     const { clock, intervalMs, onEvent } = options;
     this.#options = options;
     this.#dht = dht;
-    this.#newest = new NewestRecord(options, clock, undefined, ({ record }) =>
+    this.#newest = new NewestRecord(options, clock, undefined, ({ record }) => {
+      this.#isCurious = record.x.notes !== undefined;
       onEvent({
         type: "release",
         version: record.version.text,
         publishedS: record.publishedS,
         sizeBytes: record.lengthBytes + REGION_BYTES,
-      }),
-    );
+        withdrawn: record.x.withdrawn?.text,
+      });
+    });
     const peers = new Peers(clock, dht.defaultKeyPair.publicKey);
     const newest = this.#newest;
     this.#dialer = new Dialer(dht, { scope: options, clock, peers, newest, isSilent: true });
@@ -160,6 +165,7 @@ export class Observer {
       const provider = await this.#dialer.dial(known.peer);
       try {
         known.version ??= await this.#versionOf(provider);
+        await this.#askNotes(provider);
         const status = await statusOf(provider);
         known.failures = 0;
         // It is there: no need for the DHT to say so.
@@ -196,6 +202,25 @@ export class Observer {
       }
     }
     throw violation("it has nothing of what it names");
+  }
+
+  /** Whoever has the newest release can give its notes; that they are the owner's, its record says. */
+  async #askNotes(provider: RemoteProvider): Promise<void> {
+    const newest = this.#newest.current;
+    if (!this.#isCurious || newest === undefined || !provider.hasRoot(newest.record.root)) return;
+    const { root, version } = newest.record;
+    try {
+      const { bytes } = provider.request({ type: "region", root });
+      const region = decodePiece(await bytes, REGION_BYTES, undefined);
+      const extension = region && decodeRegion(region).extension;
+      const notes = extension && notesIn(extension, newest.record);
+      // Meanwhile another record may have come, or another copy may have answered.
+      if (notes === undefined || !this.#isCurious || this.#newest.current !== newest) return;
+      this.#isCurious = false;
+      this.#options.onEvent({ type: "notes", version: version.text, notes });
+    } catch {
+      // The next copy may have them. A connection that broke shows at the next question.
+    }
   }
 
   /** A copy cannot claim a version that the owner has not released. @throws when it tries */

@@ -146,6 +146,7 @@ function refuse(status: number, text: string): Response {
 export function viewOf({ history, peers, log, versions, ...rest }: Rollout): object {
   const chart = chartOf(history);
   const now = new Map(versions.map(({ version, copies }) => [version, copies]));
+  const withdrawn = new Set(versions.filter((one) => one.withdrawn).map(({ version }) => version));
   return {
     ...rest,
     chart,
@@ -153,6 +154,7 @@ export function viewOf({ history, peers, log, versions, ...rest }: Rollout): obj
     versions: chart.areas.map(({ version }) => ({
       version,
       copies: version === OTHER ? othersOf(now, chart.areas) : (now.get(version) ?? 0),
+      withdrawn: withdrawn.has(version),
     })),
     history: { fromMs: history[0]?.atMs ?? rest.atMs, toMs: history.at(-1)?.atMs ?? rest.atMs },
     peers: peers.slice(0, ROWS_MAX),

@@ -75,7 +75,7 @@ describe("completion", () => {
       .filter((line) => !line.startsWith(":"))
       .map((line) => line.split("\t")[0] ?? "");
 
-  test.each(["bash", "zsh"])("the script for %s is accepted by that shell", (shell) => {
+  test.each(["bash", "zsh", "fish"])("the script for %s is accepted by that shell", (shell) => {
     const { code, out } = cli(["complete", shell]);
     expect(code).toBe(0);
     expect(out).toContain("rustpatcher complete --");
@@ -115,6 +115,28 @@ printf '%s\\n' "\${COMPREPLY[@]}"`;
     expect(offered("sign", ".h")).toEqual([".hidden"]);
     expect(offered("complete", "f")).toEqual(["fish"]);
     expect(offered("sign", "nowhere/")).toEqual([]);
+  });
+
+  test("of what came later", () => {
+    for (const name of ["withdraw", "status", "watch", "doctor"]) {
+      expect(offered(name.slice(0, -1))).toContain(name);
+    }
+    const flags = ["rollout", "critical", "previous", "limit", "until-percent"];
+    expect(offered("publish", "my-app", "--")).toEqual(
+      expect.arrayContaining(flags.map((name) => `--${name}`)),
+    );
+    for (const signing of ["build", "sign"]) {
+      expect(offered(signing, "my-app", "--")).toEqual(
+        expect.arrayContaining(["--notes", "--rollout", "--critical", "--from", "--rotation"]),
+      );
+    }
+    expect(offered("sign", "my-app", "--mode", "b")).toEqual(["background"]);
+    expect(offered("sign", "my-app", "--rollout", "1")).toEqual(["10%", "100%"]);
+    expect(offered("build", "my-app", "--target", "linux-arm64-")).toEqual(["linux-arm64-musl"]);
+    expect(offered("build", "my-app", "--target", "a")).toEqual(["all"]);
+    expect(offered("key", "r")).toEqual(["rotate"]);
+    expect(offered("key", "rotate", "keys/")).toEqual(["keys/owner_key"]);
+    expect(offered("key", "rotate", "keys/owner_key", "keys/")).toEqual(["keys/owner_key"]);
   });
 
   test("an unknown shell is wrong usage", () => {

@@ -33,6 +33,16 @@ group("the rate", () => {
     expect(rate.at(1_000, 10_000)).toEqual({ bytesPerS: 0, leftS: undefined });
   });
 
+  test("begins anew with the next file", () => {
+    const time = standing();
+    const rate = new Rate(time.clock);
+    rate.at(9_000, 10_000);
+    time.nowMs = 1_000;
+    expect(rate.at(1_000, 20_000)).toEqual({ bytesPerS: 0, leftS: undefined });
+    time.nowMs = 2_000;
+    expect(rate.at(3_000, 20_000)).toEqual({ bytesPerS: 2_000, leftS: 9 });
+  });
+
   test("is told with what is done and what is left", () => {
     const speed = { bytesPerS: 2_500_000, leftS: 75 };
     expect(describe(speed, 12_000_000, 200_000_000, "from 2 peers")).toBe(

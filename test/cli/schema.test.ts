@@ -116,12 +116,18 @@ test("watch", () => {
   try {
     const view = jsonLines({ app: "a", target: "linux-x64", channel: "stable" });
     view.show(model.rollout(1));
-    model.apply({ type: "release", version: "1.0.1", publishedS: 1, sizeBytes: 2 }, 2);
+    const about = { publishedS: 1, sizeBytes: 2, withdrawn: "1.0.2" };
+    model.apply({ type: "release", version: "1.0.1", ...about }, 2);
     model.apply({ type: "met", copy: "ab".repeat(32), version: "1.0.0", status }, 3);
     view.show(model.rollout(4));
     view.show(model.rollout(5));
+    model.apply({ type: "notes", version: "1.0.1", notes: "New:\n\tall of it" }, 6);
+    view.show(model.rollout(7));
   } finally {
     process.stdout.write = original;
   }
-  expect(printed.map((line) => problemsOf("watch", JSON.parse(line)))).toEqual(["", ""]);
+  expect(printed.map((line) => problemsOf("watch", JSON.parse(line)))).toEqual(["", "", ""]);
+  expect(JSON.parse(printed[2] ?? "")).toMatchObject({
+    newest: { withdrawn: "1.0.2", notes: "New:\n\tall of it" },
+  });
 });

@@ -15,7 +15,7 @@ import { basename, join } from "node:path";
 import { TARGETS, type Target } from "../../src/core/target.ts";
 import { columns } from "../../src/cli/output.ts";
 import { readSignature } from "../helpers/code-signature.ts";
-import { finished, says, STEP_TIMEOUT_MS, TargetsWorld } from "./world.ts";
+import { finished, LIFETIME_MS, says, STEP_TIMEOUT_MS, TargetsWorld } from "./world.ts";
 
 const APP = `import "rustpatcher/auto";\nconsole.log("runs");\n`;
 /** Of a page in the middle. */
@@ -151,7 +151,8 @@ async function signedAgain(path: string, publicKey: string): Promise<string> {
 
 /** Lines of a script that starts executables, by the target they begin with. */
 async function ran(script: string): Promise<Map<string, string[]>> {
-  const child = world.spawn([process.execPath, join(import.meta.dir, script)]);
+  const command = [process.execPath, join(import.meta.dir, script)];
+  const child = world.spawn(command, {}, world.directory, LIFETIME_MS);
   const { out, err, code } = await finished(child);
   if (code !== 0) console.error(out + err);
   isFailed ||= code !== 0;

@@ -5,6 +5,8 @@ import { join } from "node:path";
 
 const MAIN = join(import.meta.dir, "../../src/cli/main.ts");
 export const STEP_TIMEOUT_MS = 180_000;
+/** Of what serves, and of a script: longer than all steps of a busy machine together. */
+export const LIFETIME_MS = 1_800_000;
 
 export type Child = Bun.Subprocess<"ignore", "pipe", "pipe">;
 
@@ -26,6 +28,7 @@ export class TargetsWorld {
     command: readonly string[],
     env: Readonly<Record<string, string>> = {},
     cwd: string = this.directory,
+    timeoutMs: number = STEP_TIMEOUT_MS,
   ): Child {
     const child = Bun.spawn([...command], {
       cwd,
@@ -33,20 +36,21 @@ export class TargetsWorld {
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
-      timeout: STEP_TIMEOUT_MS,
+      timeout: timeoutMs,
       killSignal: "SIGKILL",
     });
     this.#children.push(child);
     return child;
   }
 
+  /** A command that goes on until it is ended, at the latest by `destroy`. */
   cli(...args: readonly string[]): Child {
-    return this.spawn([process.execPath, MAIN, ...args]);
+    return this.spawn([process.execPath, MAIN, ...args], {}, this.directory, LIFETIME_MS);
   }
 
   /** Runs a command to its end; what it printed, or its error. */
   async done(...args: readonly string[]): Promise<string> {
-    const { out, err, code } = await finished(this.cli(...args));
+    const { out, err, code } = await finished(this.spawn([process.execPath, MAIN, ...args]));
     if (code !== 0) throw new Error(`rustpatcher ${args.join(" ")}: ${err}`);
     return out;
   }

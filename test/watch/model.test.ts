@@ -1,7 +1,7 @@
 /** Events in, a picture out. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import * as fc from "fast-check";
-import { screenLines, summary } from "../../src/cli/watch-views.ts";
+import { plainLines, screenLines, summary } from "../../src/cli/watch-views.ts";
 import { WATCHED_COPIES_MAX } from "../../src/core/limits.ts";
 import { chartOf, CHART_HEIGHT, CHART_WIDTH, OTHER } from "../../src/watch/chart.ts";
 import { History } from "../../src/watch/history.ts";
@@ -14,11 +14,12 @@ function met(letter: string, version: string, servedBytes?: number, refusal?: st
   const status = servedBytes === undefined ? undefined : { servedBytes, clients: 1, refusal };
   return { type: "met", copy: key(letter), version, status };
 }
-const release = (version: string): WatchEvent => ({
+const release = (version: string, withdrawn?: string): WatchEvent => ({
   type: "release",
   version,
   publishedS: 1_000,
   sizeBytes: 100,
+  withdrawn,
 });
 
 function after(...events: readonly (readonly [atMs: number, event: WatchEvent])[]) {
@@ -40,8 +41,8 @@ describe("the model", () => {
       copies: 3,
       onNewest: 1,
       versions: [
-        { version: "1.10.0", copies: 1 },
-        { version: "1.9.0", copies: 2 },
+        { version: "1.10.0", copies: 1, withdrawn: false },
+        { version: "1.9.0", copies: 2, withdrawn: false },
       ],
       servedBytes: 7_000,
       providers: 2,
@@ -89,6 +90,32 @@ describe("the model", () => {
     expect(after([1, met("a", "1.0.0", 0, "DIRECTORY_UNSAFE")]).refusals).toEqual([
       { code: "DIRECTORY_UNSAFE", copies: 1 },
     ]);
+  });
+
+  test("a withdrawal: what is above the release up to the version that it takes back", () => {
+    const rollout = after(
+      [0, release("1.10.0")],
+      [1, met("a", "1.10.0")],
+      [2, met("b", "1.9.0")],
+      [3, met("c", "1.9.1")],
+      [4, met("d", "1.11.0")],
+      [5, release("1.9.0", "1.10.0")],
+    );
+    expect(rollout.newest).toMatchObject({ version: "1.9.0", withdrawn: "1.10.0" });
+    expect(rollout.versions.map(({ version, withdrawn }) => [version, withdrawn])).toEqual([
+      ["1.11.0", false],
+      ["1.10.0", true],
+      ["1.9.1", true],
+      ["1.9.0", false],
+    ]);
+    expect(rollout.log.at(-1)?.text).toBe("1.10.0 is withdrawn: copies go back to 1.9.0");
+  });
+
+  test("notes are those of the newest release, and go with it", () => {
+    const told: WatchEvent = { type: "notes", version: "1.0.1", notes: "New:\n\tall of it" };
+    expect(after([0, release("1.0.1")], [1, told]).newest?.notes).toBe("New:\n\tall of it");
+    expect(after([0, release("1.0.2")], [1, told]).newest?.notes).toBeNull();
+    expect(after([0, release("1.0.1")], [1, told], [2, release("1.0.2")]).newest?.notes).toBeNull();
   });
 
   test("keys cost nothing, so their number is bounded: who is gone is forgotten first", () => {
@@ -193,6 +220,33 @@ describe("the terminal", () => {
       [2, met("b", "1.0.1", 0)],
     );
     expect(summary(rollout)).toBe("2 copies, 1 on 1.0.1 (50 %), 2.0 KB served by 1");
+  });
+
+  test("shows what the owner says: notes, cut short, and what was withdrawn", () => {
+    const notes = "New:\n\tone\n\ttwo\n\tthree\n\tfour";
+    const rollout = after(
+      [0, release("1.0.0", "1.0.1")],
+      [1, { type: "notes", version: "1.0.0", notes }],
+      [2, met("a", "1.0.1")],
+    );
+    const text = Bun.stripANSI(screenLines(name, rollout, 40).join("\n"));
+    expect(text).toContain("; 1.0.1 is withdrawn\n  New:\n    one\n    two\n  …\n");
+    expect(text).toMatch(/^1\.0\.1 .* 1 withdrawn$/m);
+    const printed: string[] = [];
+    const write = spyOn(process.stdout, "write").mockImplementation((line) => {
+      printed.push(String(line));
+      return true;
+    });
+    try {
+      const view = plainLines(name);
+      view.show(rollout);
+      view.show(rollout);
+    } finally {
+      write.mockRestore();
+    }
+    const lines = printed.join("");
+    expect(lines).toContain("1.0.1 is withdrawn: copies go back to 1.0.0\n");
+    expect(lines.split("  New:\n    one\n    two\n    three\n    four\n")).toHaveLength(2);
   });
 
   test("fits the screen, however many there are", () => {

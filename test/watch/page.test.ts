@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import type { Browser } from "playwright-core";
 import { systemClock } from "../../src/core/clock.ts";
+import { parseVersion } from "../../src/core/version.ts";
 import { RolloutModel, type Rollout } from "../../src/watch/model.ts";
 import { Observer } from "../../src/watch/observer.ts";
 import { servePage, type Page } from "../../src/watch/page-server.ts";
@@ -117,6 +118,7 @@ describe.skipIf(BROWSER_PATH === undefined)("in a browser", () => {
         blocks: 3,
         header: tinyElf(),
         publishedS: Math.floor(Date.now() / 1000),
+        notes: "All of it is <b>new</b>.",
       });
       const model = new RolloutModel(Date.now(), 6_000);
       const rollout = (): Rollout => model.rollout(Date.now());
@@ -155,8 +157,11 @@ describe.skipIf(BROWSER_PATH === undefined)("in a browser", () => {
       await says("#providers", "1 do not tell");
 
       await second.destroy();
-      (await world.swarm()).serve(next);
+      const third = await world.swarm();
+      third.serve(next);
       await says("#newest", "1.0.1");
+      await says("#notes", "All of it is <b>new</b>.");
+      expect(await page.locator("#withdrawn").isVisible()).toBe(false);
       await says("#of", "1 of 2 copies");
       await says("#connection", "live");
       await says("#live", /of 2 copies run 1\.0\.1/);
@@ -167,6 +172,19 @@ describe.skipIf(BROWSER_PATH === undefined)("in a browser", () => {
         "1.0.0150 %",
       ]);
       expect(await page.locator("#chart-text").textContent()).toBe("1.0.1: 1, 1.0.0: 1");
+      // The owner takes it back: copies are to return to the version before.
+      const back = world.release({
+        version: "1.0.0",
+        blocks: 3,
+        header: tinyElf(),
+        publishedS: next.record.record.publishedS + 1,
+        x: { withdrawn: parseVersion("1.0.1") },
+      });
+      third.tell(back.record);
+      await says("#withdrawn", "1.0.1 is withdrawn: copies go back to 1.0.0.");
+      await says("#versions", "1.0.1 (withdrawn)");
+      await says("#log", "1.0.1 is withdrawn: copies go back to 1.0.0");
+      expect(await page.locator("#notes-card").isVisible()).toBe(false);
       expect(requests.filter((url) => !url.startsWith(served.url))).toEqual([]);
       expect(complaints).toEqual([]);
       await page.close();
@@ -179,13 +197,16 @@ describe.skipIf(BROWSER_PATH === undefined)("in a browser", () => {
 
   function hostile(): Rollout {
     const model = new RolloutModel(0, 60_000);
-    model.apply({ type: "release", version: "1.0.0", publishedS: 0, sizeBytes: 1 }, 0);
+    const about = { publishedS: 0, sizeBytes: 1, withdrawn: undefined };
+    model.apply({ type: "release", version: "1.0.0", ...about }, 0);
+    model.apply({ type: "notes", version: "1.0.0", notes: `New:\n\t${HOSTILE}` }, 0);
     const status = { servedBytes: 5_000, clients: 2, refusal: HOSTILE };
     for (let number = 0; number < 40; number++) {
       model.apply({ type: "met", copy: `${number}${HOSTILE}`, version: "1.0.0", status }, 0);
     }
     model.apply({ type: "tick" }, 0);
-    return model.rollout(1_000);
+    const rollout = model.rollout(1_000);
+    return { ...rollout, newest: rollout.newest && { ...rollout.newest, withdrawn: HOSTILE } };
   }
 
   test(
@@ -198,6 +219,8 @@ describe.skipIf(BROWSER_PATH === undefined)("in a browser", () => {
       });
       await page.locator("#peers tr").first().waitFor();
       expect(await page.locator("#peers td.bad").first().textContent()).toBe(HOSTILE);
+      expect(await page.locator("#notes").textContent()).toBe(`New:\n\t${HOSTILE}`);
+      expect(await page.locator("#withdrawn").textContent()).toContain(HOSTILE);
       expect(await page.locator("main img, main script").count()).toBe(0);
       expect(await page.title()).not.toBe("owned");
       expect(complaints).toEqual([]);
@@ -215,18 +238,18 @@ describe.skipIf(BROWSER_PATH === undefined)("in a browser", () => {
       const facts = await page.evaluate(LOOK);
       expect(facts.overflowPx).toBeLessThanOrEqual(0);
       expect(facts.lowest.ratio).toBeGreaterThanOrEqual(4.5);
-      expect(facts.headings).toEqual(["H1", "H2", "H2", "H2", "H2", "H2"]);
+      expect(facts.headings).toEqual(["H1", "H2", "H2", "H2", "H2", "H2", "H2"]);
       expect(facts.landmarks).toEqual({ header: 1, main: 1, footer: 1 });
       expect(facts.unscoped).toBe(0);
       // Tab leads to the link past the head, and to what scrolls; each shows where it is.
       const stops: string[] = [];
-      for (let count = 0; count < 3; count++) {
+      for (let count = 0; count < 4; count++) {
         await page.keyboard.press("Tab");
         const stop = await page.evaluate(FOCUS);
         expect(stop.outlinePx).toBeGreaterThanOrEqual(2);
         stops.push(stop.name);
       }
-      expect(stops).toEqual(["skip", "scroll", "log"]);
+      expect(stops).toEqual(["skip", "notes", "scroll", "log"]);
       await page.close();
     },
     TIMEOUT_MS,

@@ -5,8 +5,8 @@
  * @typedef {{ id: string, version: string, isThere: boolean, lastSeenMs: number, servedBytes: number | null,
  *   clients: number | null, refusal: string | null }} Peer
  * @typedef {{ atMs: number, name: { app: string, target: string, channel: string },
- *   newest: { version: string, publishedMs: number, sizeBytes: number } | null, copies: number, onNewest: number,
- *   versions: { version: string, copies: number }[], servedBytes: number, providers: number, silent: number,
+ *   newest: { version: string, publishedMs: number, sizeBytes: number, withdrawn: string | null, notes: string | null } | null, copies: number, onNewest: number,
+ *   versions: { version: string, copies: number, withdrawn: boolean }[], servedBytes: number, providers: number, silent: number,
  *   refusals: { code: string, copies: number }[], peers: Peer[], morePeers: number,
  *   log: { number: number, atMs: number, text: string }[], history: { fromMs: number, toMs: number },
  *   chart: { width: number, height: number, max: number, areas: { version: string, path: string }[],
@@ -167,10 +167,10 @@ function drawTables(view) {
       head?.append(swatch, document.createElement("span"));
       return tr;
     },
-    (tr, { version, copies }) => {
+    (tr, { version, copies, withdrawn }) => {
       const [swatch, text] = tr.children[0]?.children ?? [];
       if (swatch !== undefined) set(swatch, "class", `swatch ${colour(view, version)}`);
-      if (text !== undefined) write(text, version);
+      if (text !== undefined) write(text, withdrawn ? `${version} (withdrawn)` : version);
       const [, count, share] = tr.children;
       if (count !== undefined) write(count, String(copies));
       if (share !== undefined)
@@ -238,6 +238,18 @@ function drawTiles(view) {
   );
 }
 
+/** What the owner has to say of the newest release. @param {View} view */
+function drawOwner({ newest }) {
+  const { version = "", withdrawn = null, notes = null } = newest ?? {};
+  byId("withdrawn").hidden = withdrawn === null;
+  write(
+    byId("withdrawn"),
+    withdrawn === null ? "" : `${withdrawn} is withdrawn: copies go back to ${version}.`,
+  );
+  byId("notes-card").hidden = notes === null;
+  write(byId("notes"), notes ?? "");
+}
+
 let saidMs = -Infinity;
 /** @param {View} view */
 function say({ copies, onNewest, newest }) {
@@ -263,6 +275,7 @@ source.addEventListener("message", ({ data }) => {
   /** @type {View} */
   const view = JSON.parse(data);
   drawTiles(view);
+  drawOwner(view);
   drawChart(view);
   drawTables(view);
   say(view);
