@@ -38,8 +38,11 @@ const patcher = await spawn({ mode: "manual" });
 patcher.on("error", ({ message, evidence }) => say("error", { message, code: evidence.updateCode }));
 if (process.argv.includes("raw")) process.stdin.setRawMode(true);
 if (process.argv.includes("spoilt")) patcher.beforeRestart(() => chmodSync(process.execPath, 0o644));
-// Nobody may be there yet to fetch from.
-const apply = () => void patcher.apply().catch(() => setTimeout(apply, 200));
+// The release may not have been told of yet, and nobody may be there yet to fetch it from.
+const apply = () => {
+  const again = () => setTimeout(apply, 200);
+  patcher.apply().then((release) => release ?? again(), again);
+};
 for await (const line of console) {
   if (line === "apply") apply();
   if (line === "echo") say("echo");
