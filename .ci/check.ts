@@ -44,7 +44,14 @@ const lintBites: Check = async () => {
     : `rules that did not fire: ${missed.join(", ")}\n${output}`;
 };
 
+/** The formatter would make tables of them, and a document says what nobody has written. */
+const noConflictMarkers: Check = async () => {
+  const { output } = await run("git", "grep", "-nE", "^(<{7}|>{7}) ");
+  return output === "" ? undefined : output;
+};
+
 const checks: readonly (readonly [string, Check])[] = [
+  ["no conflict markers", noConflictMarkers],
   ["format (bun fmt)", passes(`${BIN}/bun`, "fmt", "--check")],
   ["lint (oxlint, type-aware)", passes(...OXLINT, "--ignore-pattern=.ci/fixtures")],
   ["lint rules bite", lintBites],
