@@ -1,6 +1,6 @@
 /** What the commands print with --json is what docs/schema/cli.json says. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { jsonLines } from "../../src/cli/watch-views.ts";
@@ -32,9 +32,10 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 async function cli(
   args: readonly string[],
   env = {},
+  cwd = directory,
 ): Promise<{ code: number; lines: unknown[]; all: string }> {
   const child = Bun.spawn([process.execPath, MAIN, ...args, "--json"], {
-    cwd: directory,
+    cwd,
     env: { PATH: process.env["PATH"] ?? "", ...env },
     stdio: ["ignore", "pipe", "ignore"],
     timeout: TIMEOUT_MS,
@@ -49,12 +50,73 @@ async function cli(
   return { code, lines, all };
 }
 
+test(
+  "build and sign, of one target and of several",
+  async () => {
+    writeFileSync(join(directory, "app.ts"), `import "rustpatcher/auto";\n`);
+    const target = `linux-${process.arch}`;
+    const publicKey = ["--public-key", keyText(publicKeyOf(seed))];
+    const what = ["app.ts", "--app", "hello", "--version", "1.0.0", ...publicKey];
+    const one = await cli(["build", ...what, "--outfile", "one"]);
+    expect([one.code, problemsOf("build", one.lines[0])]).toEqual([0, ""]);
+    expect(one.lines[0]).toMatchObject({ state: "reserved", target });
+    // A list, though of one.
+    const several = ["--outfile", "several/app", "--target", `${target},${target}`];
+    const built = await cli(["build", ...what, ...several]);
+    expect([built.code, problemsOf("release", built.lines[0])]).toEqual([0, ""]);
+    expect(built.lines[0]).toMatchObject({ files: [{ target, root: null }] });
+    const signed = await cli(["sign", "several/release.json", "--key-file", "key"]);
+    expect([signed.code, problemsOf("release", signed.lines[0])]).toEqual([0, ""]);
+    expect([problemsOf("build", {}), problemsOf("sign", {})]).not.toContain("");
+  },
+  TIMEOUT_MS,
+);
+
+test("init", async () => {
+  // It writes its owner into package.json, which is no business of the others.
+  const project = join(directory, "project");
+  mkdirSync(project);
+  writeFileSync(join(project, "package.json"), "{}");
+  const { code, lines } = await cli(["init"], {}, project);
+  expect([code, lines.length, problemsOf("init", lines[0])]).toEqual([0, 1, ""]);
+});
+
+test("key: shown, encrypted, rotated", async () => {
+  writeKeyFile(join(directory, "other-key"), generateSeed());
+  const [shown, rotated, encrypted] = [
+    await cli(["key", "show", "other-key"]),
+    await cli(["key", "rotate", "other-key", "next-key", "--app", "hello"]),
+    await cli(["key", "encrypt", "other-key"], { RUSTPATCHER_PASSPHRASE: "correct horse battery" }),
+  ];
+  expect(shown.lines.concat(encrypted.lines).map((line) => problemsOf("shownKey", line))).toEqual([
+    "",
+    "",
+  ]);
+  expect(rotated.lines.map((line) => problemsOf("rotation", line))).toEqual([""]);
+  expect(problemsOf("key", {})).not.toBe("");
+});
+
+test("dht", async () => {
+  const child = Bun.spawn([process.execPath, MAIN, "dht", "--port", "0", "--json"], {
+    stdio: ["ignore", "pipe", "ignore"],
+    timeout: TIMEOUT_MS,
+  });
+  let text = "";
+  for await (const bytes of child.stdout) {
+    text += new TextDecoder().decode(bytes);
+    if (text.endsWith("}\n")) break;
+  }
+  child.kill("SIGKILL");
+  await child.exited;
+  expect(problemsOf("dht", JSON.parse(text))).toBe("");
+});
+
 test.each([
   ["gen", ["gen", "new-key"]],
-  ["init", ["init"]],
   ["sign", ["sign", "app", "--key-file", "key", "--version", "1.0.2"]],
   ["verify", ["verify", "app"]],
   ["inspect", ["inspect", "app"]],
+  ["status", ["status", "app"]],
 ])("%s", async (name, args) => {
   const { code, lines } = await cli(args);
   expect([code, lines.length, problemsOf(name, lines[0])]).toEqual([0, 1, ""]);
@@ -101,6 +163,37 @@ test(
       );
       expect(published.lines.length).toBeGreaterThan(0);
     } finally {
+      await net.destroy();
+    }
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "withdraw",
+  async () => {
+    const net = await createLoopbackDht(3);
+    for (const [salt, version] of ["2.0.0", "2.0.1"].entries()) {
+      const { file } = makeRelease(seed, { version, salt, blocks: 2, header: tinyElf() });
+      writeFileSync(join(directory, version), file, { mode: 0o755 });
+    }
+    const env = {
+      RUSTPATCHER_BOOTSTRAP: net.bootstrap.map(({ host, port }) => `${host}:${port}`).join(","),
+    };
+    const publisher = Bun.spawn([process.execPath, MAIN, "publish", "2.0.1"], {
+      cwd: directory,
+      env: { PATH: process.env["PATH"] ?? "", ...env },
+      stdio: ["ignore", "ignore", "ignore"],
+      timeout: TIMEOUT_MS,
+    });
+    try {
+      const what = ["2.0.1", "--to", "./2.0.0", "--app", "hello", "--key-file", "key"];
+      const { code, lines } = await cli(["withdraw", ...what, "--target", "linux-x64"], env);
+      expect([code, problemsOf("withdraw", lines[0])]).toEqual([0, ""]);
+      expect(problemsOf("withdraw", { withdrawn: [] })).not.toBe("");
+    } finally {
+      publisher.kill("SIGKILL");
+      await publisher.exited;
       await net.destroy();
     }
   },
