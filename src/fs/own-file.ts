@@ -1,7 +1,16 @@
 /** Small files that nobody but us may have written: what is said in them decides something. */
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync } from "node:fs";
+import { dirname } from "node:path";
 import { FsError, isErrno } from "./error.ts";
 import { isOnlyOurs, isOurs } from "./ownership.ts";
+import { renameOver } from "./rename-over.ts";
+import { createBeside, discard, syncDirectory, writeAll } from "./temporary-file.ts";
+
+/**
+ * What a power failure may take. nothing: neither content nor name · name: it may be the old file again ·
+ * content: anything goes, since nothing depends on it.
+ */
+export type Losable = "nothing" | "name" | "content";
 
 /**
  * All of it; undefined when there is no such file. Follows no link.
@@ -32,6 +41,29 @@ export function readOwnFile(path: string, maxBytes: number): Uint8Array | undefi
     return bytes;
   } finally {
     closeSync(fd);
+  }
+}
+
+/**
+ * Replaces the file: whole or not at all. `namedAfter`: what the temporary file is called like, for the sweep
+ * that clears it away after a kill.
+ * @throws {FsError} IO_FAILED @throws the system's error
+ */
+export function writeOwnFile(
+  path: string,
+  bytes: Uint8Array,
+  losable: Losable,
+  namedAfter: string = path,
+): void {
+  const temporary = createBeside(namedAfter);
+  try {
+    writeAll(temporary.fd, bytes, 0);
+    // Content before name: the name must not lead to an empty file.
+    if (losable !== "content") fsyncSync(temporary.fd);
+    renameOver(temporary.path, path);
+    if (losable === "nothing") syncDirectory(dirname(path));
+  } finally {
+    discard(temporary);
   }
 }
 

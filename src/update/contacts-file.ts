@@ -8,15 +8,12 @@
  * No addresses of peers: the DHT knows under which a key can be reached today, and then nobody who was once
  * met decides what we connect to. Nodes and peers are treated as any stranger; nothing depends on the file.
  */
-import { fsyncSync } from "node:fs";
 import { concat } from "../core/bytes.ts";
 import { decodeCbor, encodeCbor, type CborValue } from "../core/cbor.ts";
 import { Fields } from "../core/fields.ts";
 import { CONTACT_NODES_MAX, CONTACT_PEERS_MAX, CONTACTS_FILE_MAX_BYTES } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
-import { readOwnFile } from "../fs/own-file.ts";
-import { renameOver } from "../fs/rename-over.ts";
-import { createBeside, discard, writeAll } from "../fs/temporary-file.ts";
+import { readOwnFile, writeOwnFile } from "../fs/own-file.ts";
 import type { Contacts } from "../swarm/swarm.ts";
 import type { Installation } from "./installation.ts";
 import { messageOf } from "./reporter.ts";
@@ -45,14 +42,8 @@ export function writeContacts(installation: Installation, contacts: Contacts, lo
   if (contacts.nodes.length === 0 && contacts.peers.length === 0) return;
   try {
     installation.checkSafe();
-    const file = createBeside(installation.temporaryBase);
-    try {
-      writeAll(file.fd, encodeContacts(contacts), 0);
-      fsyncSync(file.fd);
-      renameOver(file.path, installation.contactsPath);
-    } finally {
-      discard(file);
-    }
+    const { contactsPath, temporaryBase } = installation;
+    writeOwnFile(contactsPath, encodeContacts(contacts), "name", temporaryBase);
   } catch (cause) {
     log("debug", `the peers of this run were not noted: ${messageOf(cause)}`);
   }

@@ -9,12 +9,9 @@
  * It holds for executables of the first channel alone. Once a release of the other one is installed, that one's
  * own channel is the one to follow; when it is taken back, the wish holds again.
  */
-import { fsyncSync, rmSync } from "node:fs";
-import { dirname } from "node:path";
+import { rmSync } from "node:fs";
 import { checkName } from "../core/release-record.ts";
-import { readOwnFile } from "../fs/own-file.ts";
-import { renameOver } from "../fs/rename-over.ts";
-import { createBeside, discard, syncDirectory, writeAll } from "../fs/temporary-file.ts";
+import { readOwnFile, writeOwnFile } from "../fs/own-file.ts";
 
 const FIRST_LINE = "rustpatcher-channel 1";
 /** Three lines with two names. */
@@ -40,14 +37,6 @@ export function readFollowedChannel(path: string, own: string): string | undefin
  */
 export function writeFollowedChannel(path: string, own: string, followed: string): void {
   if (own === followed) return rmSync(path, { force: true });
-  const temporary = createBeside(path);
-  try {
-    const text = `${FIRST_LINE}\n${own}\n${followed}\n`;
-    writeAll(temporary.fd, new TextEncoder().encode(text), 0);
-    fsyncSync(temporary.fd);
-    renameOver(temporary.path, path);
-    syncDirectory(dirname(path));
-  } finally {
-    discard(temporary);
-  }
+  const text = `${FIRST_LINE}\n${own}\n${followed}\n`;
+  writeOwnFile(path, new TextEncoder().encode(text), "nothing");
 }

@@ -14,9 +14,7 @@
 import { decodeCbor, encodeCbor, type CborValue } from "../core/cbor.ts";
 import { Fields } from "../core/fields.ts";
 import { STATUS_FILE_MAX_BYTES, STATUS_TEXT_MAX_BYTES } from "../core/limits.ts";
-import { readOwnFile } from "../fs/own-file.ts";
-import { renameOver } from "../fs/rename-over.ts";
-import { createBeside, discard, writeAll } from "../fs/temporary-file.ts";
+import { readOwnFile, writeOwnFile } from "../fs/own-file.ts";
 import type { ErrorInfo } from "./events.ts";
 
 export interface LastLook {
@@ -72,13 +70,7 @@ export function writeLastLook(path: string, look: LastLook): void {
       ["message", shortened(look.result.message)],
     ]),
   );
-  const temporary = createBeside(path);
-  try {
-    writeAll(temporary.fd, bytes, 0);
-    renameOver(temporary.path, path);
-  } finally {
-    discard(temporary);
-  }
+  writeOwnFile(path, bytes, "content");
 }
 
 function seconds(ms: number): number {

@@ -1,18 +1,9 @@
 /** Step 9 (confirm), the updater's part: what lies in the pending file, written and cleared under the lock. */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  rmSync,
-} from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readFileSync, rmSync } from "node:fs";
 import type { VerifiedFull } from "../exe/verify-executable.ts";
 import { isErrno } from "../fs/error.ts";
+import { writeOwnFile } from "../fs/own-file.ts";
 import { isOnlyOurs } from "../fs/ownership.ts";
-import { renameOver } from "../fs/rename-over.ts";
-import { createBeside, discard, writeAll } from "../fs/temporary-file.ts";
 import type { Installation } from "./installation.ts";
 import type { Lock } from "./lock.ts";
 import {
@@ -35,14 +26,8 @@ import {
 export function beginProbation(installation: Installation, executable: VerifiedFull): void {
   const { region, table, record } = executable;
   const text = pendingHeader(region, table.root.toHex(), record.record.version.text);
-  const temporary = createBeside(installation.temporaryBase);
-  try {
-    writeAll(temporary.fd, new TextEncoder().encode(text), 0);
-    fsyncSync(temporary.fd);
-    renameOver(temporary.path, installation.pendingPath);
-  } finally {
-    discard(temporary);
-  }
+  const { pendingPath, temporaryBase } = installation;
+  writeOwnFile(pendingPath, new TextEncoder().encode(text), "name", temporaryBase);
 }
 
 export function endProbation(installation: Installation): void {

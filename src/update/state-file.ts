@@ -12,8 +12,6 @@
  * with and goes through step 2 like any other. A state file can therefore raise the floor to a release
  * that the owner has made, and nothing else.
  */
-import { fsyncSync } from "node:fs";
-import { dirname } from "node:path";
 import { asContentRoot, asSignature, type ContentRoot, type PublicKey } from "../core/brand.ts";
 import { fromHex } from "../core/bytes.ts";
 import { decodeCbor, encodeCbor, type CborValue } from "../core/cbor.ts";
@@ -22,9 +20,7 @@ import { encodeHandover, verifyHandovers, type Handover } from "../core/handover
 import { RECORD_MAX_BYTES, REFUSED_ROOTS_MAX, STATE_FILE_MAX_BYTES } from "../core/limits.ts";
 import { verifyRecord, type VerifiedRecord } from "../core/release-record.ts";
 import { FsError } from "../fs/error.ts";
-import { readOwnFile } from "../fs/own-file.ts";
-import { renameOver } from "../fs/rename-over.ts";
-import { createBeside, discard, syncDirectory, writeAll } from "../fs/temporary-file.ts";
+import { readOwnFile, writeOwnFile } from "../fs/own-file.ts";
 import { UpdateError } from "./error.ts";
 import { INSTALL_ID_BYTES } from "./rollout.ts";
 import type { TrustedState } from "./trusted-state.ts";
@@ -109,15 +105,7 @@ export function writeStateFile(path: string, state: TrustedState): void {
       ...(handovers.length === 0 ? [] : ([["handovers", handovers.map(encodeHandover)]] as const)),
     ]),
   );
-  const temporary = createBeside(path);
-  try {
-    writeAll(temporary.fd, bytes, 0);
-    fsyncSync(temporary.fd);
-    renameOver(temporary.path, path);
-    syncDirectory(dirname(path));
-  } finally {
-    discard(temporary);
-  }
+  writeOwnFile(path, bytes, "nothing");
 }
 
 function invalid(path: string, reason: string, cause?: unknown): UpdateError {
