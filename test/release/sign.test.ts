@@ -112,6 +112,18 @@ describe("signing", () => {
     });
   });
 
+  test("progress says of which file it is, to the end of it", () => {
+    put(blank());
+    const told: [number, number, string][] = [];
+    sign({ onProgress: (...now) => told.push(now) });
+    const fileBytes = readFileSync(path).length;
+    expect(told.length).toBeGreaterThan(0);
+    for (const [doneBytes, totalBytes, file] of told) {
+      expect([totalBytes, file]).toEqual([fileBytes, "app"]);
+      expect(doneBytes).toBeWithin(0, fileBytes + 1);
+    }
+  });
+
   test("signed → signed by the same owner: a new version of the same content", () => {
     put(blank());
     sign();
