@@ -44,3 +44,17 @@ export function tryLock(path: string): Lock | undefined {
     });
   }
 }
+
+/**
+ * Does `work` while it holds the lock, unless somebody else has it: then nothing, and undefined is returned.
+ * @throws {UpdateError} IO_FAILED, and what `work` throws.
+ */
+export function whenFree<T>(path: string, work: (lock: Lock) => T): T | undefined {
+  const lock = tryLock(path);
+  if (lock === undefined) return undefined;
+  try {
+    return work(lock);
+  } finally {
+    lock.release();
+  }
+}

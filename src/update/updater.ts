@@ -1,37 +1,23 @@
 /**
- * The one file that knows the order: discover → decide → plan → fetch → assemble → verify → apply →
- * restart. One cycle at a time, one reading of the wall clock a cycle. Whatever fails, the program that
- * is running stays as it is and the next cycle comes.
+ * The one file that knows the order: discover → decide → install (installer.ts) → restart. One cycle at a time,
+ * one reading of the wall clock a cycle. Whatever fails, the program that is running stays as it is and the
+ * next cycle comes.
  */
-import { existsSync, lstatSync } from "node:fs";
-import { asContentRoot, type PublicKey } from "../core/brand.ts";
-import { equal, fromHex } from "../core/bytes.ts";
-import type { Clock } from "../core/clock.ts";
+import type { PublicKey } from "../core/brand.ts";
+import { equal } from "../core/bytes.ts";
 import { keyText } from "../core/keys.ts";
 import { DISCOVER_TIMEOUT_MS } from "../core/limits.ts";
-import type { Log } from "../core/log.ts";
 import type { VerifiedRecord } from "../core/release-record.ts";
 import type { UpdateMode } from "../core/update-mode.ts";
-import { decodeRegion } from "../exe/full-region.ts";
-import { notesIn } from "../exe/notes.ts";
-import { REGION_BYTES } from "../exe/region.ts";
-import type { VerifiedFull } from "../exe/verify-executable.ts";
-import { applyUpdate, restorePrevious, rollBack, rollBackTo } from "./apply.ts";
-import { Assembly, hasLeftovers, removePartial, sweepLeftovers } from "./assemble.ts";
+import { Announcements } from "./announcements.ts";
 import { Attempts } from "./attempts.ts";
 import { jittered } from "./backoff.ts";
-import { checkDiskSpace, presentBytes } from "./disk-space.ts";
-import type { DurableState } from "./durable-state.ts";
+import type { UpdateContext } from "./context.ts";
+import { EarlierRuns } from "./earlier-runs.ts";
 import { UpdateError } from "./error.ts";
-import type { ReleaseInfo, UpdateEvent } from "./events.ts";
-import { Fetcher, type DownloadProgress } from "./fetch.ts";
-import type { Installation } from "./installation.ts";
-import { InstalledFile } from "./installed-file.ts";
+import type { ReleaseInfo } from "./events.ts";
+import { Installer } from "./installer.ts";
 import type { Journal } from "./journal.ts";
-import { tryLock, type Lock } from "./lock.ts";
-
-import { FAILED_STARTS_MAX, failureText } from "./pending.ts";
-import { badEnds, endProbation, isOnProbation, readPending, settleProbation } from "./probation.ts";
 import type { Rehearse } from "./rehearse.ts";
 import type { ReleaseSource } from "./release-source.ts";
 import { codeOf, isPassing, messageOf, Reporter } from "./reporter.ts";
@@ -39,19 +25,12 @@ import { DailyMoment, type TimeOfDay } from "./schedule.ts";
 import type { Candidate } from "./trusted-state.ts";
 import { within } from "./within.ts";
 
-export interface UpdaterOptions {
-  readonly installation: Installation;
-  /** The running executable, verified. */
-  readonly own: VerifiedFull;
-  readonly state: DurableState;
+export interface UpdaterOptions extends UpdateContext {
   readonly source: ReleaseSource;
   readonly mode: UpdateMode;
   readonly intervalMs: number;
-  readonly clock: Clock;
   /** From 0 to 1, 1 excluded. */
   readonly random: () => number;
-  readonly emit: (event: UpdateEvent) => void;
-  readonly log: Log;
   /** Where it is written down how the looks go. */
   readonly journal?: Journal;
   /** Step 7: starts the new version once before it is installed. */
@@ -62,10 +41,6 @@ export interface UpdaterOptions {
   readonly rejoin?: () => void;
 }
 
-/** After these nothing is left on the disk: the release is not wanted any more, or the disk is in trouble. */
-const WORTHLESS = new Set(["REHEARSAL_FAILED", "IO_FAILED", "DISK_FULL"]);
-/** For a region, two kilobytes, from peers that are about to be asked for more. */
-const NOTES_TIMEOUT_MS = 5_000;
 const DAY_MS = 86_400_000;
 /** After so many days without a release it is worth telling whoever listens. Many apps are that calm. */
 const FREEZE_DAYS = 30;
@@ -73,53 +48,49 @@ const FREEZE_DAYS = 30;
 export class Updater {
   readonly #options: UpdaterOptions;
   readonly #attempts: Attempts;
-  readonly #fetcher: Fetcher;
+  readonly #earlier: EarlierRuns;
+  readonly #installer: Installer;
+  readonly #announcements: Announcements;
   readonly #stop = new AbortController();
   readonly #reporter: Reporter;
   /** Tasks run one after the other: an update is never in the middle of another one. */
   #work: Promise<unknown> = Promise.resolve();
   #cancelCycle: (() => void) | undefined;
   #cancelMoment: (() => void) | undefined;
-  /** Content root of the release that `available` was last told for. */
-  #announced = "";
-  /** Of that release. */
-  #notes: string | undefined;
-  #fetching: Candidate | undefined;
-  /** Ends the download under way, and nothing else. */
-  #supersede = new AbortController();
-  /** At the executable's path, waiting for a restart. */
-  #installed: InstalledFile | undefined;
   #isRestarting = false;
   #isLeaving = false;
   /** In whose swarm we are. */
   readonly #owner: PublicKey;
-  #hasToldOfNames = false;
 
   constructor(options: UpdaterOptions) {
     this.#options = options;
     this.#owner = options.state.trusted.owner;
-    const { clock, intervalMs, random, installation, own, source } = options;
+    const { clock, intervalMs, random, source, rehearse } = options;
     this.#reporter = new Reporter(options.emit, options.log, (error) =>
       options.journal?.failed(error),
     );
     this.#attempts = new Attempts(clock, intervalMs, random);
-    this.#fetcher = new Fetcher({
-      installation,
-      own,
+    this.#earlier = new EarlierRuns(options, this.#reporter);
+    this.#announcements = new Announcements(options, (candidate, signal) =>
+      this.#installer.region(candidate, signal),
+    );
+    this.#installer = new Installer({
+      context: options,
       source,
-      clock,
-      onProgress: (progress) => this.#progress(progress),
+      rehearse,
+      earlier: this.#earlier,
+      infoOf: (record) => this.#announcements.infoOf(record),
     });
   }
 
   start(): void {
-    this.#settle();
+    this.#earlier.settle();
     this.#schedule(0);
   }
 
   /** One cycle, steps 1 to 7, for a process that ends afterwards. What goes wrong is reported. */
   async lookOnce(): Promise<void> {
-    this.#settle();
+    this.#earlier.settle();
     await this.#enqueue(() => this.#cycle(true));
   }
 
@@ -128,7 +99,7 @@ export class Updater {
     if (this.#isOver) return;
     if (!this.#learn(record, this.#options.clock.nowMs())) return;
     // Whoever offers an older release slowly does not keep the newer one away.
-    this.#supersede.abort();
+    this.#installer.supersede();
     this.#schedule(0, false);
   }
 
@@ -140,7 +111,7 @@ export class Updater {
     return this.#enqueue(async () => {
       const candidate = await this.#look(true);
       if (candidate !== undefined) this.#schedule(0, false);
-      return candidate && this.#infoOf(candidate);
+      return candidate && this.#announcements.infoOf(candidate);
     });
   }
 
@@ -151,7 +122,7 @@ export class Updater {
   apply(): Promise<ReleaseInfo | undefined> {
     return this.#enqueue(async () => {
       const candidate = await this.#look(true);
-      if (candidate !== undefined) await this.#install(candidate);
+      if (candidate !== undefined) await this.#installer.install(candidate, this.#stop.signal);
       return this.#restart();
     });
   }
@@ -162,25 +133,9 @@ export class Updater {
    */
   rollback(): Promise<ReleaseInfo | undefined> {
     return this.#enqueue(async () => {
-      const { installation, own, state, clock } = this.#options;
-      const lock = tryLock(installation.lockPath);
-      if (lock === undefined) throw busy();
-      try {
-        const left = this.#installed?.executable ?? own;
-        const refuse = (): void => {
-          state.trusted.refuse(left.table.root);
-          state.save(clock.nowMs(), lock);
-        };
-        const previous = rollBack(installation, own, refuse, lock);
-        const { version, channel } = previous.record.record;
-        state.trusted.markInstalled(version, channel);
-        state.save(clock.nowMs(), lock);
-        const release = this.#infoOf(previous.record);
-        if (!installation.isRunningAtPath()) this.#restartInto(release);
-        return release;
-      } finally {
-        lock.release();
-      }
+      const release = this.#installer.rollBack();
+      if (!this.#options.installation.isRunningAtPath()) this.#restartInto(release);
+      return release;
     });
   }
 
@@ -190,29 +145,13 @@ export class Updater {
     this.#cancelCycle?.();
     this.#cancelMoment?.();
     await this.#work;
-    this.#installed?.close();
+    this.#installer.close();
   }
 
   /** Step 8 failed: the new version could not be started. Puts the running one back for good. */
   restartFailed(reason: string): void {
-    const { installation, state, clock } = this.#options;
-    const installed = this.#installed;
-    if (installed === undefined) return;
-    const lock = tryLock(installation.lockPath);
-    if (lock === undefined) return;
-    try {
-      if (restorePrevious(installation, lock))
-        state.trusted.refuse(installed.executable.table.root);
-      state.save(clock.nowMs(), lock);
-    } finally {
-      lock.release();
-    }
-    const { text } = installed.executable.record.record.version;
-    this.#reporter.report(
-      new UpdateError("RESTART_FAILED", `version ${text} could not be started: ${reason}`, {
-        blame: "artifact",
-      }),
-    );
+    const failure = this.#installer.restartFailed(reason);
+    if (failure !== undefined) this.#reporter.report(failure);
   }
 
   get #isOver(): boolean {
@@ -261,7 +200,7 @@ export class Updater {
       const { text } = candidate.record.version;
       if (mode.kind === "manual") return journal?.available(text);
       if (!this.#attempts.isAllowed(candidate)) return;
-      await this.#install(candidate);
+      await this.#installer.install(candidate, this.#stop.signal);
       this.#attempts.succeeded(candidate);
       journal?.installed(text);
       this.#takeOver();
@@ -290,72 +229,11 @@ export class Updater {
     }
     const candidate = state.trusted.decide(nowMs);
     if (candidate === undefined) {
-      this.#forgetPartial();
+      this.#earlier.forgetPartial();
       this.#suspectFreeze(nowMs);
     }
-    if (candidate !== undefined && this.#announced !== candidate.record.root.toHex()) {
-      this.#announced = candidate.record.root.toHex();
-      this.#notes = undefined;
-      if (candidate.record.x.notes !== undefined) {
-        this.#notes = await this.#fetchNotes(candidate);
-      }
-      this.#announce(candidate);
-    }
+    if (candidate !== undefined) await this.#announcements.announce(candidate, this.#stop.signal);
     return candidate;
-  }
-
-  /** Nothing is to be installed: what an interrupted download has left is of no use. */
-  #forgetPartial(): void {
-    const { installation } = this.#options;
-    if (!existsSync(installation.partialPath)) return;
-    const lock = tryLock(installation.lockPath);
-    if (lock === undefined) return;
-    try {
-      installation.checkSafe();
-      removePartial(installation);
-    } catch (cause) {
-      this.#options.log("debug", `the unfinished download was not removed: ${messageOf(cause)}`);
-    } finally {
-      lock.release();
-    }
-  }
-
-  #announce(candidate: Candidate): void {
-    const { state, emit, log } = this.#options;
-    const release = this.#infoOf(candidate);
-    if (!state.trusted.isWithdrawn) return emit({ name: "available", release });
-    const version = state.trusted.installed.text;
-    emit({ name: "withdrawn", version, release });
-    log("warn", `version ${version} was withdrawn by its owner; going back to ${release.version}`);
-  }
-
-  /** What nobody gives soon is left out: an update does not wait for its description. */
-  async #fetchNotes(candidate: Candidate): Promise<string | undefined> {
-    const { clock } = this.#options;
-    const timeout = new AbortController();
-    const cancel = clock.after(NOTES_TIMEOUT_MS, () => timeout.abort());
-    try {
-      const signal = AbortSignal.any([this.#stop.signal, timeout.signal]);
-      const { extension } = decodeRegion(await this.#fetcher.region(candidate, signal));
-      return extension && notesIn(extension, candidate.record);
-    } catch {
-      // The download says what is wrong with the peers, if something is.
-      return undefined;
-    } finally {
-      cancel();
-    }
-  }
-
-  #infoOf({ record }: VerifiedRecord): ReleaseInfo {
-    const { version, lengthBytes, publishedS, x } = record;
-    const isAnnounced = record.root.toHex() === this.#announced;
-    return {
-      version: version.text,
-      sizeBytes: lengthBytes + REGION_BYTES,
-      publishedS,
-      critical: x.isCritical === true,
-      ...(isAnnounced && this.#notes !== undefined && { notes: this.#notes }),
-    };
   }
 
   /** A freeze looks like an owner who releases nothing (attack E5): all that can be told is the age. */
@@ -404,181 +282,10 @@ export class Updater {
     rejoin();
   }
 
-  /** Steps 3 to 7. Afterwards the installed executable is the candidate, or a newer one. */
-  async #install(candidate: Candidate): Promise<void> {
-    const { installation, state, emit, clock, own } = this.#options;
-    const release = this.#infoOf(candidate);
-    this.#recover();
-    installation.probe(installation.checkSafe());
-    this.#tellOfOtherNames();
-    const lock = tryLock(installation.lockPath);
-    if (lock === undefined) {
-      throw busy();
-    }
-    try {
-      this.#settleHeld(lock);
-      if (this.#goBack(candidate, lock)) return;
-      if (isOnProbation(installation, own)) {
-        throw new UpdateError("ON_PROBATION", "this version is still to prove itself", {
-          blame: "local",
-        });
-      }
-      const known = this.#installed?.identity ?? installation.running;
-      if (!installation.isCurrent() || !installation.isCurrentFile(known)) this.#adopt();
-      if (!state.trusted.isNext(candidate.record.version)) return;
-      sweepLeftovers(installation);
-      checkDiskSpace(
-        installation.directory,
-        release.sizeBytes,
-        presentBytes(installation.partialPath),
-      );
-      const assembly = Assembly.begin(installation, candidate.record);
-      try {
-        this.#fetching = candidate;
-        this.#supersede = new AbortController();
-        const signal = AbortSignal.any([this.#stop.signal, this.#supersede.signal]);
-        const update = await this.#fetcher.fill(assembly, candidate, signal);
-        emit({ name: "verified", release });
-        const sealed = assembly.seal(update);
-        await this.#options.rehearse(installation, sealed, clock);
-        applyUpdate(installation, sealed, lock);
-        this.#setInstalled(InstalledFile.ofUpdate(installation, sealed));
-      } catch (cause) {
-        // What does not run here will not run tomorrow: it waits for a newer release.
-        if (codeOf(cause) === "REHEARSAL_FAILED") {
-          state.trusted.refuse(candidate.record.root);
-          state.save(clock.nowMs(), lock);
-        }
-        // What is in the file is checked again by whoever takes it over.
-        if (!WORTHLESS.has(codeOf(cause))) assembly.leave();
-        throw cause;
-      } finally {
-        this.#fetching = undefined;
-        assembly.discard();
-      }
-      emit({ name: "applied", release });
-    } finally {
-      lock.release();
-    }
-  }
-
-  /** Steps 3 to 7 for a release that was here before: no download, and one rename. */
-  #goBack(candidate: Candidate, lock: Lock): boolean {
-    const { installation, own, state, emit } = this.#options;
-    if (!state.trusted.isWithdrawn || !installation.isCurrent()) return false;
-    const applied = rollBackTo(candidate, installation, own, lock);
-    if (applied === undefined) return false;
-    const identity = lstatSync(installation.path, { bigint: true });
-    this.#setInstalled(InstalledFile.ofUpdate(installation, { ...applied, identity }));
-    emit({ name: "applied", release: this.#infoOf(candidate) });
-    return true;
-  }
-
-  #recover(): void {
-    const { installation } = this.#options;
-    if (!installation.swap.leavesFiles) return;
-    const lock = tryLock(installation.lockPath);
-    if (lock === undefined) return;
-    try {
-      installation.recover(lock);
-    } finally {
-      lock.release();
-    }
-  }
-
-  /** A version that was healthy stays (H4): who knows why it ends. But that it does is told, once a run. */
-  #tellOfBadEnds(): void {
-    const { installation, own, log } = this.#options;
-    const count = badEnds(installation, own);
-    if (count === 0) return;
-    const { text } = own.record.record.version;
-    const reason = `version ${text} has ended badly ${count} of its first times, although it was healthy`;
-    if (count < FAILED_STARTS_MAX) return log("info", reason);
-    this.#reporter.report(
-      new UpdateError("UNSTABLE", `${reason}; patcher.rollback() goes back`, {
-        blame: "artifact",
-        count,
-      }),
-    );
-  }
-
-  /** What an earlier run has left: a probation that came to its end, files of an attempt that was killed. */
-  #settle(): void {
-    const { installation } = this.#options;
-    try {
-      this.#tellOfBadEnds();
-      if (readPending(installation.pendingPath) === undefined && !hasLeftovers(installation))
-        return;
-      const lock = tryLock(installation.lockPath);
-      if (lock === undefined) return;
-      try {
-        installation.recover(lock);
-        this.#settleHeld(lock);
-        sweepLeftovers(installation);
-      } finally {
-        lock.release();
-      }
-    } catch (cause) {
-      this.#reporter.report(cause);
-    }
-  }
-
-  /** Step 9, when this version is back: the newer one is refused from now on. */
-  #settleHeld(lock: Lock): void {
-    const { installation, own, state, clock, emit, log } = this.#options;
-    const failed = settleProbation(installation, own, lock);
-    if (failed === undefined) return;
-    const { version, root, failure } = failed;
-    const isNews = !state.trusted.refused.includes(root);
-    state.trusted.refuse(asContentRoot(fromHex(root)));
-    // Not before it is noted: this is all that keeps the version from being installed again.
-    if (state.save(clock.nowMs(), lock)) endProbation(installation);
-    if (!isNews) return;
-    const reason = failureText(failure);
-    emit({ name: "rolled-back", version, reason });
-    log(
-      "warn",
-      `version ${version} failed on this machine (${reason}) and is not installed again; waiting for a newer one`,
-    );
-  }
-
-  /** Once: whoever has linked the executable elsewhere may expect the other name to follow. */
-  #tellOfOtherNames(): void {
-    const count = this.#options.installation.otherNames();
-    if (count === 0 || this.#hasToldOfNames) return;
-    this.#hasToldOfNames = true;
-    const { path } = this.#options.installation;
-    this.#options.log(
-      "warn",
-      `${path} has ${count} other ${count === 1 ? "name" : "names"} (hard links), which will keep the version of today`,
-    );
-  }
-
-  /** Another copy was faster: what it has installed is ours as well, if it is a release of ours. */
-  #adopt(): void {
-    const { installation, own, state } = this.#options;
-    const file = InstalledFile.adopt(installation, own, state.trusted);
-    this.#setInstalled(file);
-    this.#options.emit({ name: "applied", release: this.#infoOf(file.executable.record) });
-  }
-
-  #setInstalled(file: InstalledFile): void {
-    const { installation, state } = this.#options;
-    installation.setCurrent(file.identity);
-    const { version, channel } = file.executable.record.record;
-    state.trusted.markInstalled(version, channel);
-    this.#installed?.close();
-    this.#installed = file;
-    if (!installation.isRunningAtPath()) return;
-    // Back at what runs, before that was left: there is nothing to become.
-    this.#installed = undefined;
-    file.close();
-  }
-
   /** Step 8, by the mode. */
   #takeOver(): void {
     const { mode, source } = this.#options;
-    const installed = this.#installed;
+    const { installed } = this.#installer;
     if (installed === undefined) return;
     if (mode.kind === "now") {
       this.#restart();
@@ -607,8 +314,9 @@ export class Updater {
   }
 
   #restart(): ReleaseInfo | undefined {
-    if (this.#installed === undefined) return undefined;
-    const release = this.#infoOf(this.#installed.executable.record);
+    const { installed } = this.#installer;
+    if (installed === undefined) return undefined;
+    const release = this.#announcements.infoOf(installed.executable.record);
     this.#restartInto(release);
     return release;
   }
@@ -619,14 +327,4 @@ export class Updater {
     this.#options.emit({ name: "restarting", release });
     this.#options.restart();
   }
-
-  #progress(made: DownloadProgress): void {
-    if (this.#fetching === undefined) return;
-    const progress = { ...this.#infoOf(this.#fetching), ...made };
-    this.#options.emit({ name: "progress", progress });
-  }
-}
-
-function busy(): UpdateError {
-  return new UpdateError("BUSY", "another copy of this program is updating it", { blame: "local" });
 }
