@@ -198,8 +198,9 @@ export class Download {
       case "STOPPED":
         return;
       case "NOT_HELD":
-      case "BUSY":
         return this.#peers.lacking(id);
+      case "BUSY":
+        return this.#peers.busy(id);
       case "CLOSED":
       case "TIMEOUT":
         return this.#peers.failed(id);

@@ -18,6 +18,8 @@ export interface Peer {
 interface Known extends Peer {
   score: number;
   failures: number;
+  /** Times in a row that all its places were taken. */
+  refusals: number;
   /** Not before this, monotonic. */
   retryAtMs: number;
   /** When it first let us in and so proved that it belongs here, monotonic; Infinity when it never did. */
@@ -34,6 +36,9 @@ export type PeerKind = "member" | "heard" | "stranger";
 
 const RETRY_BASE_MS = 5_000;
 const RETRY_MAX_MS = 600_000;
+/** A place is free again within seconds: soon, then less often, and never all who were refused together. */
+const BUSY_RETRY_BASE_MS = 2_000;
+const BUSY_RETRY_MAX_MS = 16_000;
 /** What one act is worth. A piece is one point, so that a slow but honest provider rises as well. */
 const SCORES = { served: 1, lacking: -1, failed: -4 } as const;
 const SCORE_MAX = 100;
@@ -54,8 +59,11 @@ export class Peers {
   readonly #ownId: string;
   readonly #known = new Map<string, Known>();
   readonly #banned = new Set<string>();
+  readonly #random: () => number;
 
-  constructor(clock: Clock, ownKey: Uint8Array) {
+  /** `random`: from 0 to 1, 1 excluded. */
+  constructor(clock: Clock, ownKey: Uint8Array, random: () => number = Math.random) {
+    this.#random = random;
     this.#clock = clock;
     this.#ownId = toHex(ownKey);
   }
@@ -77,6 +85,7 @@ export class Peers {
     const fresh = {
       score: 0,
       failures: 0,
+      refusals: 0,
       retryAtMs: -Infinity,
       memberSinceMs: Infinity,
       isHeard: false,
@@ -164,13 +173,27 @@ export class Peers {
   served(id: string): void {
     this.#change(id, SCORES.served);
     const known = this.#known.get(id);
-    if (known !== undefined) known.failures = 0;
+    if (known === undefined) return;
+    known.failures = 0;
+    known.refusals = 0;
   }
 
   /** It does not have what we want: no offence, but others come first. */
   lacking(id: string): void {
     this.#change(id, SCORES.lacking);
     this.#wait(id, RETRY_BASE_MS);
+  }
+
+  /**
+   * It has what we want and all its places are taken. Copies that found out about a release together must not
+   * come back together: each waits between half and all of its time.
+   */
+  busy(id: string): void {
+    this.#change(id, SCORES.lacking);
+    const known = this.#known.get(id);
+    if (known === undefined) return;
+    const waitMs = Math.min(BUSY_RETRY_BASE_MS * 2 ** known.refusals++, BUSY_RETRY_MAX_MS);
+    this.#wait(id, (waitMs * (1 + this.#random())) / 2);
   }
 
   /** It could not be reached, went away or did not answer: later again, ever later. */

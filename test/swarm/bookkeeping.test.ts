@@ -162,6 +162,29 @@ describe("peers", () => {
     expect(peers.hasFresh(new Set([fresh, lacking]))).toBe(true);
   });
 
+  test("who was told that all places are taken comes again soon, then less often, and not with the others", () => {
+    const clock = new FakeClock();
+    const randoms = [0, 0.5, 0.999];
+    const all = randoms.map((random) => {
+      const peers = new Peers(clock, own, () => random);
+      peers.add(key(1), []);
+      return peers;
+    });
+    const waits = (peers: Peers): number => {
+      peers.busy(key(1).toHex());
+      const sinceMs = clock.monotonicMs();
+      while (peers.next(new Set()) === undefined) clock.advance(100);
+      return clock.monotonicMs() - sinceMs;
+    };
+    const [soon, later, last] = all.map((peers) => [1, 2, 3, 4, 5].map(() => waits(peers)));
+    expect(soon).toEqual([1_000, 2_000, 4_000, 8_000, 8_000]);
+    expect(later).toEqual([1_500, 3_000, 6_000, 12_000, 12_000]);
+    expect(last).toEqual([2_000, 4_000, 8_000, 16_000, 16_000]);
+    const [peers] = all;
+    peers?.served(key(1).toHex());
+    expect(peers === undefined ? 0 : waits(peers)).toBe(1_000);
+  });
+
   test("a liar does not come back under its key, and the list of liars is bounded", () => {
     const peers = new Peers(new FakeClock(), own);
     peers.add(key(1), []);
