@@ -14,6 +14,13 @@ export class TargetsWorld {
   readonly directory: string = mkdtempSync(join(tmpdir(), "rustpatcher-targets-"));
   readonly #children: Child[] = [];
 
+  constructor() {
+    // A script that is interrupted leaves nothing serving and no gigabytes behind.
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      process.once(signal, () => void this.destroy().finally(() => process.exit(130)));
+    }
+  }
+
   async destroy(): Promise<void> {
     for (const child of this.#children) child.kill("SIGKILL");
     await Promise.all(this.#children.map((child) => child.exited));
