@@ -76,6 +76,10 @@ const MINUTE_MS = 60_000;
 const ANNOUNCE_SPREAD_MS = 10_000;
 /** Records are exchanged with this many peers in one round, random ones. */
 const GOSSIP_PEERS = 8;
+/** When nothing has been new for a while. In a swarm of fifty, eight would be most of what an idle copy costs. */
+const CALM_GOSSIP_PEERS = 2;
+/** So many rounds in a row in which the DHT had what we have, and half of the peers we tried were there. */
+const CALM_AFTER_ROUNDS = 5;
 const GOSSIP_KINDS: readonly PeerKind[] = ["member", "heard", "stranger", "stranger"];
 /** How long a round waits for slow peers when the DHT has answered; they may still tell us later. */
 const GOSSIP_PATIENCE_MS = 3_000;
@@ -101,6 +105,10 @@ export class Swarm {
   #round: Promise<void> | undefined;
   #announcedMinute = -1;
   #nodes = 0;
+  #isHeldByDht = false;
+  #calmRounds = 0;
+  /** Of peers that were picked for gossip; over all rounds, so that two in a round are of every kind in turn. */
+  #picked = 0;
   #servedBytes = 0;
   /** Resolves at the next record that is newer; renewed by each round. */
   #found = Promise.withResolvers<void>();
@@ -114,6 +122,7 @@ export class Swarm {
     this.#peers = new Peers(clock, dht.defaultKeyPair.publicKey);
     this.#newest = new NewestRecord(options, clock, options.newest, (record) => {
       this.#found.resolve();
+      this.#calmRounds = 0;
       onRecord?.(record);
     });
     const shared = { scope: options, clock, peers: this.#peers, newest: this.#newest };
@@ -279,7 +288,9 @@ export class Swarm {
         exchangeRecord(this.#dht, this.#targetKey, this.#newest, signal),
       );
       this.#nodes = refreshed + held;
+      this.#isHeldByDht = held > 0 && refreshed === 0;
     } catch (cause) {
+      this.#isHeldByDht = false;
       this.#debug("the DHT did not answer", cause);
     }
   }
@@ -302,15 +313,25 @@ export class Swarm {
     await this.#findPeers();
     const talks: Promise<void>[] = [];
     const asked = new Set(this.#dialer.busy);
-    while (talks.length < GOSSIP_PEERS && this.#dialer.hasRoom) {
+    while (talks.length < this.#gossipPeers && this.#dialer.hasRoom) {
       // Some of each kind: neither a topic full of keys of others nor a few old friends decide whom we meet.
-      const kind = GOSSIP_KINDS[talks.length % GOSSIP_KINDS.length] ?? "stranger";
+      const kind = GOSSIP_KINDS[this.#picked++ % GOSSIP_KINDS.length] ?? "stranger";
       const peer = this.#peers.nextOf(kind, asked) ?? this.#peers.next(asked);
       if (peer === undefined) break;
       asked.add(peer.id);
       talks.push(this.#talk(peer));
     }
-    await Promise.allSettled(talks);
+    const results = await Promise.allSettled(talks);
+    const met = results.filter(({ status }) => status === "fulfilled").length;
+    // Where most keys lead nowhere, somebody may want us to meet nobody (E9).
+    const isCalm = this.#isHeldByDht && met > 0 && met * 2 >= results.length;
+    this.#calmRounds = isCalm ? this.#calmRounds + 1 : 0;
+  }
+
+  get #gossipPeers(): number {
+    const { copies, onMet } = this.#options;
+    const isCounting = copies !== undefined || onMet !== undefined;
+    return this.#calmRounds >= CALM_AFTER_ROUNDS && !isCounting ? CALM_GOSSIP_PEERS : GOSSIP_PEERS;
   }
 
   /** Both records were exchanged when the dial is over; a peer that fails was judged there. */

@@ -1,5 +1,5 @@
 /** Whole swarms on loopback: who finds whom, who gets what from whom. */
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock, unixMinute, type Clock } from "../../src/core/clock.ts";
@@ -8,6 +8,7 @@ import type { VerifiedRecord } from "../../src/core/release-record.ts";
 import { checkRegion } from "../../src/exe/check-region.ts";
 import { Copies } from "../../src/swarm/copies.ts";
 import type { FetchProgress } from "../../src/swarm/download.ts";
+import { loadHyperDHT } from "../../src/swarm/node.ts";
 import type { Swarm } from "../../src/swarm/swarm.ts";
 import { topicOf } from "../../src/swarm/topic.ts";
 import { evilProvider } from "../attacks/evil-provider.ts";
@@ -48,6 +49,33 @@ async function fetched(swarm: Swarm, wanted: TestRelease): Promise<Uint8Array> {
 }
 
 describe("discover and fetch", () => {
+  test("who has heard nothing new for five rounds asks two peers a round, till something is new", async () => {
+    for (let copies = 0; copies < 5; copies++) {
+      const copy = await world.swarm({ newest: old.record });
+      copy.serve(old);
+      await copy.discover();
+    }
+    const idle = await world.swarm({ newest: old.record });
+    const HyperDHT = await loadHyperDHT();
+    const connect = spyOn(HyperDHT.prototype, "connect");
+    const dialed = async (): Promise<number> => {
+      connect.mockClear();
+      await idle.discover();
+      return connect.mock.calls.length;
+    };
+    try {
+      const rounds: number[] = [];
+      while (rounds.length < 20 && rounds.at(-1) !== 2) rounds.push(await dialed());
+      expect(rounds[0]).toBe(5);
+      expect(rounds.length).toBeGreaterThan(5);
+      expect(await dialed()).toBe(2);
+      idle.tell(release.record);
+      expect(await dialed()).toBeGreaterThan(2);
+    } finally {
+      connect.mockRestore();
+    }
+  });
+
   test("a copy of the old version hears of the new one and gets it", async () => {
     const told: string[] = [];
     const installed = await world.swarm({
