@@ -4,6 +4,7 @@
  */
 import type { Packet } from "./packet.ts";
 import { seqDiff } from "./seq.ts";
+import { giveBack } from "./write-slabs.ts";
 
 /** An idle stream has one packet out now and then. */
 const RING_INITIAL = 8;
@@ -47,6 +48,8 @@ export class WriteQueue {
 
   private drop(): void {
     // Not left to the compaction below: a writer that is always ahead would keep a thousand chunks in memory.
+    const chunk = this.chunks[this.head];
+    if (chunk !== undefined) giveBack(chunk);
     this.chunks[this.head] = undefined;
     this.head++;
     this.offset = 0;
