@@ -16,7 +16,7 @@ import { E2eReleases, E2eWorld } from "../helpers/e2e-world.ts";
 import { digestOf } from "../helpers/installed.ts";
 import { until } from "../helpers/swarm-world.ts";
 
-/** A helper has the lowest priority: beside two busy processes it gets a hundredth of what it needs. */
+/** A helper has the lowest priority: on a busy machine it may take long. */
 const WAIT_MS = 150_000;
 const TIMEOUT_MS = 2 * WAIT_MS;
 const ROOT = join(import.meta.dir, "../..");
