@@ -1,5 +1,4 @@
-import { findEntry, initProject } from "../release/init.ts";
-import { readJson } from "../release/project.ts";
+import { findEntry, initProject, readFreshPackage } from "../release/init.ts";
 import { command, type Command } from "./command.ts";
 import { DEFAULT_KEY_FILE } from "./key-source.ts";
 import { JSON_ARGUMENT, report } from "./output.ts";
@@ -41,14 +40,10 @@ export const init: Command = command({
   },
 });
 
-/** Undefined where there is no package.json, which `initProject` has a sentence for. */
-function askEntry(directory: string): string | undefined {
-  try {
-    const usual = findEntry(directory, readJson(`${directory}/package.json`));
-    return prompt("First source file of the app?", usual) ?? usual;
-  } catch {
-    return undefined;
-  }
+/** Refuses before it asks: nobody answers questions for nothing. */
+function askEntry(directory: string): string {
+  const usual = findEntry(directory, readFreshPackage(directory));
+  return prompt("First source file of the app?", usual) ?? usual;
 }
 
 function askGithub(): boolean {

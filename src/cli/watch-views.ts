@@ -104,28 +104,7 @@ export function jsonLines(name: TargetName): View {
   let toldNumber = 0;
   let told = "";
   return {
-    show({
-      newest,
-      copies,
-      onNewest,
-      versions,
-      servedBytes,
-      providers,
-      silent,
-      refusals,
-      log,
-      atMs,
-    }) {
-      const facts = {
-        newest,
-        copies,
-        onNewest,
-        versions,
-        servedBytes,
-        providers,
-        silent,
-        refusals,
-      };
+    show({ atMs, startedMs: _startedMs, peers: _peers, history: _history, log, ...facts }) {
       const events = log.filter(({ number }) => number > toldNumber);
       toldNumber = events.at(-1)?.number ?? toldNumber;
       const text = JSON.stringify(facts);

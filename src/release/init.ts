@@ -39,27 +39,34 @@ const FIRST_VERSION = "0.1.0";
 const WORKFLOW = ".github/workflows/release.yml";
 
 /**
- * @throws {ReleaseError} CONFIG_MISSING without a package.json, CONFIG_INVALID when it has a
- *   `rustpatcher` block already
+ * The app's package.json, which has nothing of ours yet.
+ *
+ * @throws {ReleaseError} CONFIG_MISSING when there is none, CONFIG_INVALID when it has a `rustpatcher` block already
+ */
+export function readFreshPackage(directory: string): Json {
+  const path = join(directory, "package.json");
+  if (!existsSync(path)) {
+    throw new ReleaseError(
+      "CONFIG_MISSING",
+      `there is no package.json in ${directory}: run \`bun init\` first`,
+      { blame: "usage", path },
+    );
+  }
+  const json = readJson(path);
+  if (json["rustpatcher"] === undefined) return json;
+  throw new ReleaseError("CONFIG_INVALID", `${path} has a "rustpatcher" block already`, {
+    blame: "usage",
+    path,
+  });
+}
+
+/**
+ * @throws {ReleaseError} CONFIG_MISSING, CONFIG_INVALID, as `readFreshPackage` does
  * @throws {FsError}
  */
 export function initProject(options: InitOptions): InitResult {
   const { directory, keyPath } = options;
-  const packagePath = join(directory, "package.json");
-  if (!existsSync(packagePath)) {
-    throw new ReleaseError(
-      "CONFIG_MISSING",
-      `there is no package.json in ${directory}: run \`bun init\` first`,
-      { blame: "usage", path: packagePath },
-    );
-  }
-  const json = readJson(packagePath);
-  if (json["rustpatcher"] !== undefined) {
-    throw new ReleaseError("CONFIG_INVALID", `${packagePath} has a "rustpatcher" block already`, {
-      blame: "usage",
-      path: packagePath,
-    });
-  }
+  const json = readFreshPackage(directory);
   const key = resolve(directory, keyPath);
   const changes: string[] = [];
   // Before the key exists: it must never stand in a repository, not even for a moment.
@@ -69,7 +76,7 @@ export function initProject(options: InitOptions): InitResult {
   changes.push(isNew ? `Wrote the secret owner key to ${key}: keep a copy.` : `Using ${key}.`);
   const publicKey = keyText(publicKeyOf(seed));
   const complete = withNameAndVersion(json, directory);
-  addBlock(packagePath, complete, publicKey);
+  addBlock(join(directory, "package.json"), complete, publicKey);
   changes.push('Added the "rustpatcher" block to package.json.');
   const entry = options.entry ?? findEntry(directory, json);
   changes.push(...importAuto(directory, entry), ...writeBuildScript(directory, entry));

@@ -299,20 +299,6 @@ describe("inspect", () => {
   });
 });
 
-test("init sets up a project once", () => {
-  const project = mkdtempSync(join(directory, "project-"));
-  writeFileSync(join(project, "package.json"), '{"name":"app","version":"1.0.0"}');
-  const run = (): Outcome => {
-    const { exitCode, stdout, stderr } = Bun.spawnSync([process.execPath, MAIN, "init"], {
-      cwd: project,
-    });
-    return { code: exitCode, out: stdout.toString(), err: stderr.toString() };
-  };
-  expect(run()).toMatchObject({ code: 0, err: "" });
-  expect(existsSync(join(project, "build.ts"))).toBe(true);
-  expectRefusal(run(), 1, "block already");
-});
-
 test(
   "build --sign makes an app that runs",
   () => {
