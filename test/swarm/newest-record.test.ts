@@ -221,7 +221,7 @@ describe("attacks", () => {
     expect(newest.offer(record)).toBe("newer");
   });
 
-  test("10,000 offers of one forgery cost one verification; older ones cost none", () => {
+  test("I4t: 10,000 offers of one forgery cost one verification; older ones cost none", () => {
     const record = recordOf({ version: "1.0.1", publishedS: NOW_S + 1 });
     const forged = { bytes: record.bytes, signature: asSignature(flip(record.signature, 0)) };
     for (let turn = 0; turn < 10_000; turn++) newest.offer(forged);
