@@ -9,6 +9,7 @@ interface SecretStream {
   _rawStream: unknown;
   _outgoingPlain: Buffer | null;
   _outgoingWrapped: Buffer | null;
+  alloc(sizeBytes: number): Buffer;
   _write(data: Buffer, callback: (error?: Error | null) => void): void;
 }
 
@@ -21,18 +22,26 @@ const PREFIX_BYTES = 3;
 const TAG_BYTES = 1;
 const MAC_BYTES = 16;
 
+/** Memory for a message, its frame around it, where the frame goes straight into packets. */
+function inSlab(stream: SecretStream, sizeBytes: number): Buffer | undefined {
+  if (!(stream._rawStream instanceof UDXStream)) return undefined;
+  const wrapped = takeSlab(PREFIX_BYTES + TAG_BYTES + sizeBytes + MAC_BYTES);
+  if (wrapped === undefined) return undefined;
+  const plain = wrapped.subarray(PREFIX_BYTES + TAG_BYTES, wrapped.byteLength - MAC_BYTES);
+  stream._outgoingWrapped = wrapped;
+  stream._outgoingPlain = plain;
+  return plain;
+}
+
 module.exports = class NoiseSecretStream extends Original {
+  override alloc(sizeBytes: number): Buffer {
+    return inSlab(this, sizeBytes) ?? super.alloc(sizeBytes);
+  }
+
   override _write(data: Buffer, callback: (error?: Error | null) => void): void {
-    // Only where the frame goes straight into packets, and not between somebody's own `alloc` and its `write`.
-    const wrapped =
-      this._outgoingPlain === null && this._rawStream instanceof UDXStream
-        ? takeSlab(PREFIX_BYTES + TAG_BYTES + data.byteLength + MAC_BYTES)
-        : undefined;
-    if (wrapped === undefined) return super._write(data, callback);
-    const plain = wrapped.subarray(PREFIX_BYTES + TAG_BYTES, wrapped.byteLength - MAC_BYTES);
-    plain.set(data);
-    this._outgoingWrapped = wrapped;
-    this._outgoingPlain = plain;
-    super._write(plain, callback);
+    // Not between somebody's `alloc` and its `write`.
+    const plain = this._outgoingPlain === null ? inSlab(this, data.byteLength) : undefined;
+    plain?.set(data);
+    super._write(plain ?? data, callback);
   }
 };

@@ -33,8 +33,11 @@ function refuse(reason: string, offset: number): never {
   });
 }
 
-/** Lengths and integers, shortest encoding only (RFC 8949, section 4.2.1). */
-function readArgument(reader: Reader, info: number): number {
+/**
+ * Lengths and integers, shortest encoding only (RFC 8949, section 4.2.1); `info` is the lower half of the initial byte.
+ * @throws {CoreError} CBOR_INVALID, TRUNCATED
+ */
+export function readArgument(reader: Reader, info: number): number {
   if (info < 24) return info;
   const at = reader.offset;
   const value =

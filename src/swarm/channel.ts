@@ -6,7 +6,7 @@ import { FRAME_MAX_BYTES, HELLO_MAX_BYTES } from "../core/limits.ts";
 import { SwarmError, violation } from "./error.ts";
 
 export interface ChannelEvents {
-  /** One whole frame, valid during the call. */
+  /** One whole frame, the receiver's to keep. */
   onFrame(frame: Uint8Array): void;
   /** The first bytes of a frame that did not come in one piece. */
   onFrameStart?(): void;
@@ -50,6 +50,15 @@ export class Channel {
   /** False when the caller has to wait for onDrain before sending more of what it was asked for. */
   send(frame: Uint8Array): boolean {
     return this.#isClosed || this.#stream.write(frame);
+  }
+
+  /** The same for a frame in two parts, both of them free again after the call. */
+  sendParts(head: Uint8Array, body: Uint8Array): boolean {
+    if (this.#isClosed) return true;
+    const frame = this.#stream.alloc(head.length + body.length);
+    frame.set(head);
+    frame.set(body, head.length);
+    return this.#stream.write(frame);
   }
 
   /** Closes when what was sent has arrived. The caller keeps a deadline for it. */

@@ -74,9 +74,9 @@ export class Holdings {
     return partial !== undefined && equal(partial.table.root, root) ? partial.have : undefined;
   }
 
-  /** A difference that has come to us and was right, as it came: good for whoever needs the same. */
+  /** A difference that has come to us and was right, as it came: good for whoever needs the same. Copied. */
   remember(base: ContentRoot, root: ContentRoot, piece: Piece, coded: Uint8Array): void {
-    this.#deltas.set(deltaKey(base, root, piece), coded);
+    this.#deltas.set(deltaKey(base, root, piece), coded.slice());
   }
 
   add(holding: Holding): void {

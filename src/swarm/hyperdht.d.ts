@@ -105,6 +105,8 @@ declare module "@hyperswarm/dht" {
   export interface SecretStream extends Duplex<SecretStreamEvents> {
     /** One message; false when the caller should wait for `drain`. Up to 16 MiB - 1. */
     write(data: Uint8Array): boolean;
+    /** Memory with old content for a message that is written next: it is encrypted where it is. */
+    alloc(sizeBytes: number): Buffer;
     end(data?: Uint8Array): this;
     readonly isInitiator: boolean;
     readonly publicKey: Buffer;

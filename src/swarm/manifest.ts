@@ -45,7 +45,8 @@ async function requestRegion(
   const region = decodePiece(coded, REGION_BYTES, undefined);
   if (region === undefined) throw violation("no region");
   checkRegion(region);
-  return region;
+  // It lasts, and must not keep all that came with it.
+  return region.slice();
 }
 
 async function requestTable(

@@ -17,10 +17,10 @@ import { Deadline } from "./deadline.ts";
 import { SwarmError, violation } from "./error.ts";
 import { Follower } from "./follower.ts";
 import type { Holdings } from "./holdings.ts";
+import { decodeClientMessage } from "./decode-messages.ts";
+import { encodeAnswerHead, encodeProviderMessage } from "./encode-messages.ts";
 import {
   isContentRequest,
-  decodeClientMessage,
-  encodeProviderMessage,
   type ClientMessage,
   type ErrorReason,
   type Request,
@@ -268,7 +268,7 @@ export class ProviderSession {
       this.#refuse(id, answer);
       return 0;
     }
-    const hasRoom = this.#channel.send(encodeProviderMessage({ type, id, bytes: answer }));
+    const hasRoom = this.#channel.sendParts(encodeAnswerHead({ type, id, bytes: answer }), answer);
     this.#context.onServed?.(answer.length);
     // Who has to wait for its turn is not idle.
     this.#activeMs = this.#context.clock.monotonicMs();

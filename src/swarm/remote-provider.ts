@@ -9,12 +9,9 @@ import { Channel } from "./channel.ts";
 import { Deadline } from "./deadline.ts";
 import { SwarmError, violation } from "./error.ts";
 import { Have } from "./have.ts";
-import {
-  decodeProviderMessage,
-  encodeClientMessage,
-  type ProviderMessage,
-  type Request,
-} from "./messages.ts";
+import { decodeProviderMessage } from "./decode-messages.ts";
+import { encodeClientMessage } from "./encode-messages.ts";
+import type { ProviderMessage, Request } from "./messages.ts";
 import type { ClaimedRecord } from "./newest-record.ts";
 import { Progress } from "./progress.ts";
 import type { SwarmScope } from "./scope.ts";

@@ -3,14 +3,23 @@
  * a tenth of a sender's time, and what the garbage collector leaves lying until it has 32 MiB of it.
  */
 
-/** Message, its prefix and its authenticator: what most applications send at most. */
-const SLAB_BYTES: number = 68 * 1024;
-/** Smaller ones are cheap to allocate. */
+/** Smaller messages are cheap to allocate. */
 const MIN_BYTES: number = 16 * 1024;
-/** Slabs kept: as many as the write buffers of a stream hold. */
-const FREE_MAX = 16;
 
-const free: Buffer[] = [];
+interface SlabClass {
+  /** Message, its prefix and its authenticator. */
+  readonly sizeBytes: number;
+  /** How many are kept. */
+  readonly freeMax: number;
+  readonly free: Buffer[];
+}
+
+/** What most applications send at most, and two of these; a megabyte of each, which the write buffers of a stream hold. */
+const CLASSES: readonly SlabClass[] = [
+  { sizeBytes: 68 * 1024, freeMax: 16, free: [] },
+  { sizeBytes: 132 * 1024, freeMax: 8, free: [] },
+];
+const NONE: SlabClass = { sizeBytes: 0, freeMax: 0, free: [] };
 /** View handed out → its slab. A view whose stream ends early is collected with it. */
 const lent = new WeakMap<Buffer, Buffer>();
 
@@ -19,8 +28,10 @@ const lent = new WeakMap<Buffer, Buffer>();
  * stream gives it up: it is used again when its last byte is in a packet.
  */
 export function takeSlab(bytes: number): Buffer | undefined {
-  if (bytes < MIN_BYTES || bytes > SLAB_BYTES) return undefined;
-  const slab = free.pop() ?? Buffer.allocUnsafeSlow(SLAB_BYTES);
+  if (bytes < MIN_BYTES) return undefined;
+  const fitting = CLASSES.find(({ sizeBytes }) => bytes <= sizeBytes);
+  if (fitting === undefined) return undefined;
+  const slab = fitting.free.pop() ?? Buffer.allocUnsafeSlow(fitting.sizeBytes);
   const view = slab.subarray(0, bytes);
   lent.set(view, slab);
   return view;
@@ -31,5 +42,6 @@ export function giveBack(chunk: Buffer): void {
   const slab = lent.get(chunk);
   if (slab === undefined) return;
   lent.delete(chunk);
-  if (free.length < FREE_MAX) free.push(slab);
+  const { free, freeMax } = CLASSES.find(({ sizeBytes }) => sizeBytes === slab.byteLength) ?? NONE;
+  if (free.length < freeMax) free.push(slab);
 }

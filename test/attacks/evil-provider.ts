@@ -10,10 +10,10 @@ import { systemClock } from "../../src/core/clock.ts";
 import type { SignedRecord } from "../../src/exe/extension.ts";
 import { bindingOf } from "../../src/swarm/auth.ts";
 import { Holdings, type Holding } from "../../src/swarm/holdings.ts";
+import { decodeClientMessage } from "../../src/swarm/decode-messages.ts";
+import { encodeProviderMessage } from "../../src/swarm/encode-messages.ts";
 import {
   isContentRequest,
-  decodeClientMessage,
-  encodeProviderMessage,
   type ClientMessage,
   type ProviderMessage,
   type ContentRequest,

@@ -57,9 +57,21 @@ describe("a zstd frame", () => {
       expect(() => decompress(frame.subarray(0, size), bytes.length)).toThrow(refused);
     }
     expect(() => decompress(concat(frame, frame), bytes.length)).toThrow(refused);
+    const skippable = Uint8Array.of(0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0);
+    expect(() => decompress(concat(frame, skippable), bytes.length)).toThrow(refused);
     for (const size of [0, bytes.length - 1, bytes.length + 1]) {
       expect(() => decompress(frame, size)).toThrow(refused);
     }
+  });
+
+  test("is not decoded when frames of other sizes follow, as a bomb of thousands would", () => {
+    // A block of one byte repeated 131,072 times: 13 bytes that become 128 KiB, 10,000 times in one answer.
+    const bomb = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0xa0, 0, 0, 2, 0, 3, 0, 0x10, 7);
+    expect(decompress(bomb, 131_072).every((byte) => byte === 7)).toBe(true);
+    const before = process.memoryUsage().rss;
+    const many = concat(...Array.from({ length: 10_000 }, () => bomb));
+    expect(() => decompress(many, 131_072)).toThrow("something behind it");
+    expect(process.memoryUsage().rss - before).toBeLessThan(64 * 1024 * 1024);
   });
 
   test("is refused when it has a window, a checksum or a dictionary instead", () => {

@@ -13,12 +13,9 @@ import { Dialer } from "../../src/swarm/dialer.ts";
 import type { FetchOptions } from "../../src/swarm/download.ts";
 import { fetchRelease } from "../../src/swarm/getter.ts";
 import { Holdings, type Holding } from "../../src/swarm/holdings.ts";
-import {
-  decodeProviderMessage,
-  encodeClientMessage,
-  type ClientMessage,
-  type ProviderMessage,
-} from "../../src/swarm/messages.ts";
+import { decodeProviderMessage } from "../../src/swarm/decode-messages.ts";
+import { encodeClientMessage } from "../../src/swarm/encode-messages.ts";
+import type { ClientMessage, ProviderMessage } from "../../src/swarm/messages.ts";
 import { NewestRecord } from "../../src/swarm/newest-record.ts";
 import { Peers } from "../../src/swarm/peers.ts";
 import { Provider } from "../../src/swarm/provider.ts";

@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { asContentRoot } from "../../src/core/brand.ts";
 import { EXECUTABLE_MAX_BYTES, FRAME_MAX_BYTES } from "../../src/core/limits.ts";
 import { Have, HAVE_MAX_BYTES } from "../../src/swarm/have.ts";
-import { encodeProviderMessage } from "../../src/swarm/messages.ts";
+import { encodeProviderMessage } from "../../src/swarm/encode-messages.ts";
 
 describe("what somebody has", () => {
   test("told in steps it is the same as told at once, whatever came in which order", () => {

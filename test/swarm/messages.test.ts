@@ -12,14 +12,9 @@ import {
   TABLE_PAGE_MAX_BYTES,
 } from "../../src/core/limits.ts";
 import { SwarmError } from "../../src/swarm/error.ts";
-import {
-  decodeClientMessage,
-  decodeProviderMessage,
-  encodeClientMessage,
-  encodeProviderMessage,
-  type ClientMessage,
-  type ProviderMessage,
-} from "../../src/swarm/messages.ts";
+import { decodeClientMessage, decodeProviderMessage } from "../../src/swarm/decode-messages.ts";
+import { encodeClientMessage, encodeProviderMessage } from "../../src/swarm/encode-messages.ts";
+import type { ClientMessage, ProviderMessage } from "../../src/swarm/messages.ts";
 
 const fill = (sizeBytes: number, value: number): Uint8Array =>
   new Uint8Array(sizeBytes).fill(value);

@@ -15,11 +15,8 @@ import {
   PROGRESS_WINDOW_MS,
   REQUESTS_IN_FLIGHT_MAX,
 } from "../../src/core/limits.ts";
-import {
-  encodeClientMessage,
-  type ProviderMessage,
-  type Request,
-} from "../../src/swarm/messages.ts";
+import { encodeClientMessage } from "../../src/swarm/encode-messages.ts";
+import type { ProviderMessage, Request } from "../../src/swarm/messages.ts";
 import { OutlineReader } from "../../src/content/outline.ts";
 import { decodePiece } from "../../src/content/piece.ts";
 import { REGION_BYTES } from "../../src/exe/region.ts";

@@ -5,12 +5,9 @@ import { systemClock } from "../../src/core/clock.ts";
 import { FRAME_MAX_BYTES, HELLO_MAX_BYTES } from "../../src/core/limits.ts";
 import { bindingOf } from "../../src/swarm/auth.ts";
 import { Channel } from "../../src/swarm/channel.ts";
-import {
-  decodeClientMessage,
-  encodeProviderMessage,
-  type ClientMessage,
-  type ProviderMessage,
-} from "../../src/swarm/messages.ts";
+import { decodeClientMessage } from "../../src/swarm/decode-messages.ts";
+import { encodeProviderMessage } from "../../src/swarm/encode-messages.ts";
+import type { ClientMessage, ProviderMessage } from "../../src/swarm/messages.ts";
 import { RemoteProvider } from "../../src/swarm/remote-provider.ts";
 import type { TestRelease } from "../helpers/release.ts";
 import { SwarmWorld, until, within } from "../helpers/swarm-world.ts";

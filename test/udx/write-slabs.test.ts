@@ -31,8 +31,18 @@ test("each is given back once, and only what was lent", () => {
   expect(takeSlab(50_000)?.buffer).not.toBe(chunk.buffer);
 });
 
+test("a slab is used again for messages of its class", () => {
+  const [small, large] = [takeSlab(68 * 1024), takeSlab(68 * 1024 + 1)];
+  if (small === undefined || large === undefined) throw new Error("no slab");
+  expect(large.buffer.byteLength).toBe(132 * 1024);
+  giveBack(large);
+  giveBack(small);
+  expect(takeSlab(132 * 1024)?.buffer).toBe(large.buffer);
+  expect(takeSlab(20_000)?.buffer).toBe(small.buffer);
+});
+
 test("small messages and those too large for a slab are left to the caller", () => {
-  for (const bytes of [0, 20, 16 * 1024 - 1, 68 * 1024 + 1, 16 * 1024 * 1024]) {
+  for (const bytes of [0, 20, 16 * 1024 - 1, 132 * 1024 + 1, 16 * 1024 * 1024]) {
     expect(takeSlab(bytes)).toBeUndefined();
   }
 });
