@@ -37,7 +37,7 @@ async function transfer(send: (stream: Sender) => void, count: number): Promise<
   for (let i = 0; i < count; i++) {
     const stream = a.connect(server.publicKey ?? Buffer.alloc(32));
     stream.resume();
-    send(stream as unknown as Sender);
+    send(stream);
   }
   return Promise.all(received.map(({ promise }) => promise));
 }
