@@ -11,9 +11,10 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   "src/content": ["src/core"],
   "src/udx": ["src/core"],
   "src/exe": ["src/content", "src/core"],
+  "src/assembly": ["src/exe", "src/content", "src/fs", "src/core"],
   "src/swarm": ["src/udx", "src/exe", "src/content", "src/core"],
-  "src/update": ["src/swarm", "src/exe", "src/content", "src/fs", "src/core"],
-  "src/release": ["src/swarm", "src/exe", "src/content", "src/fs", "src/core"],
+  "src/update": ["src/swarm", "src/assembly", "src/exe", "src/content", "src/fs", "src/core"],
+  "src/release": ["src/swarm", "src/assembly", "src/exe", "src/content", "src/fs", "src/core"],
   "src/patcher": ["src/update", "src/exe", "src/fs", "src/core"],
   "src/watch": ["src/swarm", "src/exe", "src/content", "src/core"],
   "src/doctor": [

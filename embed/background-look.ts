@@ -3,8 +3,8 @@ import { closeSync, constants, futimesSync, openSync } from "node:fs";
 import { systemClock } from "../src/core/clock.ts";
 import { HELPER_BEAT, HELPER_DONE, type HelpMessage } from "../src/patcher/protocol.ts";
 import { jittered } from "../src/update/backoff.ts";
-import { tryLock } from "../src/update/lock.ts";
-import { pathBeside } from "../src/update/own-files.ts";
+import { tryLock } from "../src/fs/lock.ts";
+import { pathBeside } from "../src/fs/own-files.ts";
 import { startUpdater, stopUpdater } from "./running.ts";
 
 /**

@@ -1,6 +1,6 @@
 /** Step 9, the way back: one rename, which needs no space. The version that comes back clears the rest away. */
 import { isOurs } from "../src/fs/ownership.ts";
-import { pathBeside } from "../src/update/own-files.ts";
+import { pathBeside } from "../src/fs/own-files.ts";
 import { pendingPath, type Failure } from "../src/update/pending.ts";
 import { systemSwap } from "../src/update/system-swap.ts";
 

@@ -31,16 +31,18 @@ export const fetchNewest: Command = command({
     const isJson = args.json === true;
     const progress = showProgress("fetching", isJson);
     const options = { ...swarm, out, clock: systemClock, log: warnings };
-    const installed = await untilStopped((signal) =>
-      installFirst({
-        ...options,
-        onFound: ({ record }) => {
-          if (!isJson) say(`found ${record.version.text} for ${name.target}`);
-        },
-        onProgress: ({ fetchedBytes, totalBytes, providers }) =>
-          progress.update(fetchedBytes, totalBytes, `from ${peers(providers)}`),
-        signal,
-      }),
+    const installed = await untilStopped(
+      (signal) =>
+        installFirst({
+          ...options,
+          onFound: ({ record }) => {
+            if (!isJson) say(`found ${record.version.text} for ${name.target}`);
+          },
+          onProgress: ({ fetchedBytes, reusedBytes, totalBytes, providers }) =>
+            progress.update(reusedBytes + fetchedBytes, totalBytes, `from ${peers(providers)}`),
+          signal,
+        }),
+      "the same command goes on where this one was",
     ).finally(() => progress.end());
     report(isJson, { ...name, path: out, ...installed }, [
       `${out}: ${installed.version}, ${amount(installed.sizeBytes)}, verified`,

@@ -1,4 +1,4 @@
-/** Ctrl-C and `kill`: nothing half done is left behind, and the shell is told by which signal we went. */
+/** Ctrl-C and `kill`: nothing half done is left behind but what the same command goes on with, and the shell is told by which signal we went. */
 import { removeUnfinished } from "../fs/unfinished.ts";
 import { CliError } from "./error.ts";
 
@@ -27,14 +27,17 @@ export function handleInterrupts(): void {
  * Lends `work` a signal that Ctrl-C and `kill` raise, so that it can clean up and end.
  * @throws {CliError} INTERRUPTED when it could not be finished because of that; what `work` threw
  */
-export async function untilStopped<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export async function untilStopped<T>(
+  work: (signal: AbortSignal) => Promise<T>,
+  outcome = "nothing was left behind",
+): Promise<T> {
   const controller = new AbortController();
   stop = () => controller.abort();
   try {
     return await work(controller.signal);
   } catch (cause) {
     if (!controller.signal.aborted) throw cause;
-    throw new CliError("INTERRUPTED", "stopped: nothing was left behind", {
+    throw new CliError("INTERRUPTED", `stopped: ${outcome}`, {
       blame: "usage",
       cause,
     });

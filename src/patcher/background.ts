@@ -7,7 +7,7 @@
  * A helper never comes here, so it cannot start another; it holds a lock, so there is one at a time.
  */
 import { isOurs } from "../fs/ownership.ts";
-import { pathBeside } from "../update/own-files.ts";
+import { pathBeside } from "../fs/own-files.ts";
 import { CLAIMED_MS, isDue } from "../update/stamp.ts";
 import { startFacts } from "./process-facts.ts";
 import type { StartMessage } from "./protocol.ts";

@@ -9,7 +9,7 @@
 import type { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { FileSystemNames } from "../fs/names.ts";
 import { patiently } from "../fs/patiently.ts";
-import { pathBeside } from "../update/own-files.ts";
+import { pathBeside } from "../fs/own-files.ts";
 import { systemSwap } from "../update/system-swap.ts";
 import { SUPERVISOR_VARIABLE, type ProcessFacts } from "./process-facts.ts";
 

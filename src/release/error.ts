@@ -26,6 +26,8 @@ export type ReleaseErrorCode =
   | "NOT_PUBLISHABLE"
   /** Nobody who was asked knows a release that could be installed. */
   | "NO_RELEASE"
+  /** Another process writes the same file. */
+  | "BUSY"
   /** Nobody who was asked has a version before the one that is withdrawn. */
   | "NO_EARLIER"
   /** What is to be withdrawn is not the newest release. */

@@ -379,7 +379,10 @@ export class Download {
     for (let index = first; index < first + count; index++) {
       const { offset, sizeBytes } = table.rangeOf(index);
       const chunk = bytes.subarray(offset - start, offset - start + sizeBytes);
-      await this.#options.onChunk({ index, offset }, chunk);
+      const writing = this.#options.onChunk({ index, offset }, chunk);
+      // Who writes at once is not waited for: else what else has come in this turn of the event loop would be
+      // verified before this piece is written, and a kill between the two would cost all of it.
+      if (writing !== undefined) await writing;
     }
   }
 

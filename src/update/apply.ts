@@ -14,7 +14,7 @@ import { withFile } from "../fs/file-source.ts";
 import { UpdateError } from "./error.ts";
 import { isSameFile, type Installation } from "./installation.ts";
 import { keepProperties } from "./keep-properties.ts";
-import type { Lock } from "./lock.ts";
+import type { Lock } from "../fs/lock.ts";
 import { beginProbation, endProbation } from "./probation.ts";
 import type { Candidate } from "./trusted-state.ts";
 import type { VerifiedUpdate } from "./verify.ts";

@@ -1,44 +1,26 @@
-/**
- * Step 5 (assemble): the announced executable as a temporary file beside the installed one. Chunks go to
- * their place as they come, in any order; nothing larger than a piece is ever held in memory. What is in
- * the file is worth nothing before step 6. An attempt that is interrupted leaves the file for the next one,
- * which takes over what has the right hash.
- */
+/** Step 5 (assemble) for an update: what the running executable has already is copied, then all writing ends. */
 import {
   closeSync,
   constants,
   fchmodSync,
   fstatSync,
   fsyncSync,
-  ftruncateSync,
   openSync,
   readdirSync,
-  renameSync,
   rmSync,
 } from "node:fs";
 import { join } from "node:path";
+import { UnfinishedExecutable } from "../assembly/unfinished.ts";
 import type { ChunkPlan } from "../content/plan.ts";
-import { chunksElsewhere, chunksInPlace } from "../content/recover.ts";
-import type { ByteRange, ChunkTable } from "../content/table.ts";
+import type { ChunkTable } from "../content/table.ts";
 import type { ReleaseRecord } from "../core/release-record.ts";
-import { without, type ByteSource } from "../core/source.ts";
-import { aroundRegion } from "../exe/canonical.ts";
-import { completion, normalForm } from "../exe/normal-form.ts";
-import { REGION_BYTES } from "../exe/region.ts";
-import { FsError } from "../fs/error.ts";
-import { fileSource } from "../fs/file-source.ts";
-import { openPartial, type PartialFile } from "../fs/partial-file.ts";
+import type { ByteSource } from "../core/source.ts";
+import { openPartial } from "../fs/partial-file.ts";
+import { pathBeside } from "../fs/own-files.ts";
 import { removeTemporary } from "../fs/remove-temporary.ts";
-import {
-  createBeside,
-  discard,
-  isTemporaryOf,
-  writeAll,
-  type TemporaryFile,
-} from "../fs/temporary-file.ts";
+import { isTemporaryOf } from "../fs/temporary-file.ts";
 import { UpdateError } from "./error.ts";
 import { isSameFile, type Installation } from "./installation.ts";
-import { pathBeside } from "./own-files.ts";
 import type { VerifiedUpdate } from "./verify.ts";
 
 /** Chunks copied before the event loop gets its turn: 2 MiB, a few milliseconds. */
@@ -46,113 +28,11 @@ const CHUNKS_PER_TURN = 64;
 /** Read, write and execute for us. */
 const OWNER_ONLY = 0o700;
 
-/** What a file was begun for. */
-export interface Unfinished {
-  readonly table: ChunkTable;
-  readonly regionOffset: number;
-}
-
-export class Assembly {
-  readonly record: ReleaseRecord;
-  readonly #temporaryBase: string;
-  readonly #partialPath: string;
-  #file: TemporaryFile;
-  /** An earlier attempt has begun it, and nothing was taken over yet. */
-  #isLeft: boolean;
-  #isClosed = false;
-
-  private constructor(record: ReleaseRecord, installation: Installation, file: PartialFile) {
-    this.record = record;
-    this.#temporaryBase = installation.temporaryBase;
-    this.#partialPath = installation.partialPath;
-    this.#file = file;
-    this.#isLeft = file.isLeft;
-  }
-
-  /**
-   * Creates the file, or opens what an earlier attempt has left: through no link, mode 0600, ours alone. Its
-   * owner calls `discard` or `leave`, whatever happens.
-   * @throws {FsError} IO_FAILED, also when the disk has no room for its bookkeeping.
-   */
-  static begin(installation: Installation, record: ReleaseRecord): Assembly {
+export class Assembly extends UnfinishedExecutable {
+  /** As {@link UnfinishedExecutable.begin}. @throws {FsError} IO_FAILED */
+  static override begin(installation: Installation, record: ReleaseRecord): Assembly {
     const file = openPartial(installation.partialPath, installation.temporaryBase);
-    const assembly = new Assembly(record, installation, file);
-    try {
-      if (!file.isLeft) assembly.#resize();
-      return assembly;
-    } catch (cause) {
-      assembly.discard();
-      throw cause;
-    }
-  }
-
-  get file(): TemporaryFile {
-    return this.#file;
-  }
-
-  /**
-   * Takes over those of the chunks that the file has already, whatever release it was begun for, and
-   * resolves with them. `before`: what that was, if it is known. In slices of a few milliseconds.
-   * @throws {UpdateError} STOPPED @throws {FsError} IO_FAILED
-   */
-  async recover(
-    table: ChunkTable,
-    indexes: readonly number[],
-    before: Unfinished | undefined,
-    signal: AbortSignal,
-  ): Promise<Set<number>> {
-    if (!this.#isLeft) return new Set();
-    this.#isLeft = false;
-    const file = fileSource(this.#file.fd);
-    const stream = withoutRegion(file, this.record.regionOffset);
-    const found = await inTurns(chunksInPlace(table, indexes, stream), signal);
-    const lacking = indexes.filter((index) => !found.has(index));
-    const old = before === undefined ? file : withoutRegion(file, before.regionOffset);
-    const moved = await inTurns(chunksElsewhere(table, lacking, old, before?.table), signal);
-    if (moved.size > 0) this.#move(table, found, stream, moved, old);
-    this.#resize();
-    return found;
-  }
-
-  /** Puts the chunks into a file of the new layout, which then has the name; `found` grows by `moved`. */
-  #move(
-    table: ChunkTable,
-    found: Set<number>,
-    stream: ByteSource,
-    moved: ReadonlyMap<number, ByteRange>,
-    old: ByteSource,
-  ): void {
-    const left = this.#file;
-    const file = createBeside(this.#temporaryBase);
-    try {
-      this.#file = file;
-      for (const index of found) {
-        const { offset, sizeBytes } = table.rangeOf(index);
-        this.write(offset, stream.read(offset, sizeBytes));
-      }
-      for (const [index, { offset, sizeBytes }] of moved) {
-        this.write(table.rangeOf(index).offset, old.read(offset, sizeBytes));
-      }
-      renameSync(file.path, left.path);
-    } catch {
-      // No room for both, most likely: what is in place is kept, the rest is fetched.
-      this.#file = left;
-      return discard(file);
-    }
-    this.#file = { path: left.path, fd: file.fd };
-    closeSync(left.fd);
-    for (const index of moved.keys()) found.add(index);
-  }
-
-  #resize(): void {
-    try {
-      ftruncateSync(this.#file.fd, this.record.lengthBytes + REGION_BYTES);
-    } catch (cause) {
-      throw new FsError("IO_FAILED", "the new file cannot be given its size", {
-        blame: "local",
-        cause,
-      });
-    }
+    return new Assembly(record, installation, file).prepared(file);
   }
 
   /**
@@ -161,7 +41,7 @@ export class Assembly {
    * @throws {UpdateError} SWAPPED, IO_FAILED
    */
   seal(update: VerifiedUpdate): VerifiedUpdate {
-    const { path } = this.#file;
+    const { path } = this.opened;
     let fd: number | undefined;
     try {
       fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
@@ -176,38 +56,18 @@ export class Assembly {
         );
       }
       fchmodSync(fd, OWNER_ONLY);
-      fsyncSync(this.#file.fd);
-      closeSync(this.#file.fd);
-      this.#file = { path, fd };
+      fsyncSync(this.opened.fd);
+      closeSync(this.opened.fd);
+      this.opened = { path, fd };
       return { ...update, fd };
     } catch (cause) {
-      if (fd !== undefined && fd !== this.#file.fd) closeSync(fd);
+      if (fd !== undefined && fd !== this.opened.fd) closeSync(fd);
       if (cause instanceof UpdateError) throw cause;
       throw new UpdateError("IO_FAILED", "the update could not be made executable", {
         blame: "local",
         cause,
         path,
       });
-    }
-  }
-
-  /** Bytes of the canonical stream, whose place in the file is before or behind the region. */
-  write(streamOffset: number, bytes: Uint8Array): void {
-    for (const piece of aroundRegion(streamOffset, bytes, this.record.regionOffset)) {
-      writeAll(this.file.fd, piece.bytes, piece.offset);
-    }
-  }
-
-  /** The canonical stream, as far as it is written; to be read while the file is open. */
-  stream(): ByteSource {
-    return withoutRegion(fileSource(this.#file.fd), this.record.regionOffset);
-  }
-
-  /** The last thing to write: the code signature of a macOS executable follows from everything else. */
-  writeRegion(region: Uint8Array): void {
-    writeAll(this.file.fd, region, this.record.regionOffset);
-    for (const { offset, bytes } of completion(normalForm(fileSource(this.file.fd)))) {
-      writeAll(this.file.fd, bytes, offset);
     }
   }
 
@@ -239,37 +99,10 @@ export class Assembly {
       if (++copied % CHUNKS_PER_TURN === 0) await turn(signal);
     }
   }
-
-  /** Closes and removes the file, unless step 7 has renamed it away. A second call does nothing. */
-  discard(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    discard(this.#file);
-  }
-
-  /** Closes the file and leaves it for the next attempt. */
-  leave(): void {
-    if (this.#isClosed) return;
-    // Under another name nobody would find it.
-    if (this.#file.path !== this.#partialPath) return this.discard();
-    this.#isClosed = true;
-    closeSync(this.#file.fd);
-  }
 }
 
-function withoutRegion(file: ByteSource, offset: number): ByteSource {
-  return file.sizeBytes < offset + REGION_BYTES ? file : without(file, offset, REGION_BYTES);
-}
-
-async function inTurns<T>(steps: Generator<void, T>, signal: AbortSignal): Promise<T> {
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-    await turn(signal);
-  }
-}
-
-function turn(signal: AbortSignal): Promise<void> {
+/** The event loop has its turn. @throws {UpdateError} STOPPED */
+export function turn(signal: AbortSignal): Promise<void> {
   if (signal.aborted) {
     throw new UpdateError("STOPPED", "the update was stopped", { blame: "local" });
   }

@@ -5,7 +5,7 @@
 import type { PublicKey } from "../core/brand.ts";
 import type { Log } from "../core/log.ts";
 import type { Installation } from "./installation.ts";
-import { tryLock, type Lock } from "./lock.ts";
+import { tryLock, type Lock } from "../fs/lock.ts";
 import { INSTALL_ID_BYTES } from "./rollout.ts";
 import { readStateFile, writeStateFile, type StoredState } from "./state-file.ts";
 import type { TrustedState } from "./trusted-state.ts";

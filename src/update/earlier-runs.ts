@@ -5,7 +5,7 @@ import { fromHex } from "../core/bytes.ts";
 import { hasLeftovers, removePartial, sweepLeftovers } from "./assemble.ts";
 import type { UpdateContext } from "./context.ts";
 import { UpdateError } from "./error.ts";
-import { whenFree, type Lock } from "./lock.ts";
+import { whenFree, type Lock } from "../fs/lock.ts";
 import { FAILED_STARTS_MAX, failureText } from "./pending.ts";
 import { badEnds, endProbation, readPending, settleProbation } from "./probation.ts";
 import { messageOf, type Reporter } from "./reporter.ts";

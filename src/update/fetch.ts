@@ -5,6 +5,7 @@
  * everything that can be checked and wrong in the rest; step 6 finds it, that region is never taken again,
  * and another one is asked for. The chunks stay.
  */
+import type { Unfinished } from "../assembly/unfinished.ts";
 import { ChunkPlan } from "../content/plan.ts";
 import type { Clock } from "../core/clock.ts";
 import { toHex } from "../core/bytes.ts";
@@ -16,7 +17,7 @@ import { canonicalStream } from "../exe/canonical.ts";
 import { ExeError } from "../exe/error.ts";
 import type { VerifiedFull } from "../exe/verify-executable.ts";
 import type { FetchProgress } from "../swarm/download.ts";
-import type { Assembly, Unfinished } from "./assemble.ts";
+import { turn, type Assembly } from "./assemble.ts";
 import { UpdateError } from "./error.ts";
 import type { ProgressInfo, ReleaseInfo } from "./events.ts";
 import type { Installation } from "./installation.ts";
@@ -94,7 +95,7 @@ export class Fetcher {
       local,
       missing: async (wanted) => {
         plan = new ChunkPlan(wanted, local?.table);
-        held = await assembly.recover(wanted, plan.missing, this.#unfinished, signal);
+        held = await assembly.recover(wanted, plan.missing, this.#unfinished, () => turn(signal));
         this.#unfinished = { table: wanted, regionOffset: candidate.record.regionOffset };
         return plan.missing.filter((index) => !held.has(index));
       },

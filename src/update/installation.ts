@@ -18,7 +18,8 @@ import {
   statSync,
   type BigIntStats,
 } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { dirname } from "node:path";
+import { unfinishedPlace } from "../assembly/unfinished.ts";
 import type { ByteSource } from "../core/source.ts";
 import { fileSource } from "../fs/file-source.ts";
 import { isErrno } from "../fs/error.ts";
@@ -27,8 +28,8 @@ import type { Swap } from "../fs/swap.ts";
 import { createBeside, discard, temporaryPath } from "../fs/temporary-file.ts";
 import { UpdateError } from "./error.ts";
 import { hasCapabilities, keepProperties } from "./keep-properties.ts";
-import type { Lock } from "./lock.ts";
-import { pathBeside } from "./own-files.ts";
+import type { Lock } from "../fs/lock.ts";
+import { pathBeside } from "../fs/own-files.ts";
 import { systemSwap } from "./system-swap.ts";
 import { checkSafeOnWindows } from "./windows-safety.ts";
 
@@ -164,12 +165,12 @@ export class Installation {
 
   /** What an interrupted download leaves for the next attempt; see partial-file.ts. */
   get partialPath(): string {
-    return pathBeside(this.path, "partial");
+    return unfinishedPlace(this.path).partialPath;
   }
 
   /** What our temporary files are named after; see temporary-file.ts. */
   get temporaryBase(): string {
-    return join(this.directory, `${basename(this.path)}.update`);
+    return unfinishedPlace(this.path).temporaryBase;
   }
 
   /**

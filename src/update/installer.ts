@@ -13,7 +13,7 @@ import { UpdateError } from "./error.ts";
 import type { ReleaseInfo } from "./events.ts";
 import { Fetcher, type DownloadProgress } from "./fetch.ts";
 import { InstalledFile } from "./installed-file.ts";
-import { tryLock, whenFree, type Lock } from "./lock.ts";
+import { tryLock, whenFree, type Lock } from "../fs/lock.ts";
 import { isOnProbation } from "./probation.ts";
 import type { Rehearse } from "./rehearse.ts";
 import type { ReleaseSource } from "./release-source.ts";

@@ -4,7 +4,7 @@ import { updateModeText, type UpdateMode } from "../core/update-mode.ts";
 import type { ErrorInfo } from "./events.ts";
 import type { Installation } from "./installation.ts";
 import { writeLastLook, type LastLook } from "./last-look.ts";
-import { pathBeside } from "./own-files.ts";
+import { pathBeside } from "../fs/own-files.ts";
 
 /** Not how a look went: the updater ends, or the owner is calm. */
 const NO_RESULT = new Set(["STOPPED", "FREEZE_SUSPECTED"]);

@@ -12,7 +12,7 @@
  *
  * Lines are only ever appended, each with one write, so that starts at the same time do not harm it.
  */
-import { pathBeside } from "./own-files.ts";
+import { pathBeside } from "../fs/own-files.ts";
 
 const FORMAT = /^rustpatcher-pending 1 ([0-9a-f]{64}) ([0-9a-f]{64}) ([0-9A-Za-z.-]{1,16})$/;
 const LINE = /^(-?[1-9][0-9]{0,9}|good|back|hung)$/;

@@ -5,7 +5,7 @@ import { isErrno } from "../fs/error.ts";
 import { writeOwnFile } from "../fs/own-file.ts";
 import { isOnlyOurs } from "../fs/ownership.ts";
 import type { Installation } from "./installation.ts";
-import type { Lock } from "./lock.ts";
+import type { Lock } from "../fs/lock.ts";
 import {
   badEndsOf,
   failureOf,

@@ -5,7 +5,7 @@ import type { VerifiedRecord } from "../core/release-record.ts";
 import { compareVersions, type ParsedVersion } from "../core/version.ts";
 import type { ErrorInfo } from "./events.ts";
 import { readLastLook, type LastLook } from "./last-look.ts";
-import { pathBeside } from "./own-files.ts";
+import { pathBeside } from "../fs/own-files.ts";
 import { regionDigest } from "./pending.ts";
 import { readPending } from "./probation.ts";
 import { readStateFile } from "./state-file.ts";

@@ -1,4 +1,4 @@
-import { leftoverPath } from "./own-files.ts";
+import { leftoverPath } from "../fs/own-files.ts";
 import { namesOf, type FileSystemNames } from "../fs/names.ts";
 import { posixSwap, windowsSwap, type Swap } from "../fs/swap.ts";
 

@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { HELPER_VARIABLE } from "../../src/patcher/background.ts";
-import { pathBeside } from "../../src/update/own-files.ts";
+import { pathBeside } from "../../src/fs/own-files.ts";
 import { E2eReleases, E2eWorld } from "../helpers/e2e-world.ts";
 import { digestOf } from "../helpers/installed.ts";
 import { until } from "../helpers/swarm-world.ts";

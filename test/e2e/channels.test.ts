@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import type { AppProcess } from "../helpers/app-process.ts";
 import { E2eReleases, E2eWorld } from "../helpers/e2e-world.ts";
-import { pathBeside } from "../../src/update/own-files.ts";
+import { pathBeside } from "../../src/fs/own-files.ts";
 
 const TIMEOUT_MS = 120_000;
 const releases = new E2eReleases();

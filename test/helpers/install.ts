@@ -1,4 +1,4 @@
-/** Steps 2 to 7 and 9 as the updater takes them, with one file as the whole swarm. */
+/** Steps 2 to 7 and 9 as the updater takes them, with one file as the whole swarm, or with a real one. */
 import { systemClock } from "../../src/core/clock.ts";
 import type { VerifiedRecord } from "../../src/core/release-record.ts";
 import { canonicalStream } from "../../src/exe/canonical.ts";
@@ -25,8 +25,8 @@ export type Act = "install" | "rollback" | "start" | "unstartable";
 export interface InstallOptions {
   /** The installed executable. */
   readonly path: string;
-  /** The file of the newest release. */
-  readonly next: string;
+  /** The file of the newest release, or who has it. */
+  readonly next: string | ReleaseSource;
   readonly act?: Act;
   readonly rehearse: Rehearse;
   /** Of a program that runs already; the caller closes it. */
@@ -50,7 +50,7 @@ export async function install(options: InstallOptions): Promise<string> {
       installation,
       own,
       state: new DurableState(trusted, { installation, owner: own.owner, log, nowMs }),
-      source: fileRelease(options.next, options.wanted ?? verified(options.next)),
+      source: sourceOf(options.next, options.wanted),
       mode: { kind: "manual" },
       intervalMs: INTERVAL_MS,
       clock: systemClock,
@@ -81,6 +81,10 @@ export function verified(path: string): VerifiedFull {
 function fullOf(found: ReturnType<typeof verifyExecutable>): VerifiedFull {
   if (found.kind === "full") return found;
   throw new Error("not a full executable");
+}
+
+function sourceOf(next: string | ReleaseSource, wanted?: VerifiedFull): ReleaseSource {
+  return typeof next === "string" ? fileRelease(next, wanted ?? verified(next)) : next;
 }
 
 function fileRelease(path: string, { record, table, region, offset }: VerifiedFull): ReleaseSource {

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock, type Clock } from "../../src/core/clock.ts";
 import { decodeRegion, encodeRegion } from "../../src/exe/full-region.ts";
-import { installFirst, type FirstInstall } from "../../src/release/first-install.ts";
+import type { FirstFile } from "../../src/release/first-file.ts";
+import { installFirst } from "../../src/release/first-install.ts";
 import { fastClock } from "../helpers/clock.ts";
 import { APP, type TestRelease } from "../helpers/release.ts";
 import { SwarmWorld } from "../helpers/swarm-world.ts";
@@ -23,7 +24,7 @@ afterEach(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-const install = (clock: Clock = systemClock): Promise<FirstInstall> =>
+const install = (clock: Clock = systemClock): Promise<FirstFile> =>
   installFirst({
     owner: world.owner,
     name: APP,
@@ -56,7 +57,8 @@ test("a region that only the whole file proves wrong: alone refused, with an hon
   await liar.discover();
   const alone = await install(fastClock(20)).catch((error: unknown) => error);
   expect(alone).toMatchObject({ code: "NO_PROVIDER" });
-  expect(readdirSync(directory)).toEqual([]);
+  // The chunks were right: they wait for a region that is.
+  expect(readdirSync(directory)).toEqual([".app.rustpatcher-partial"]);
   const honest = await world.swarm();
   honest.serve(release);
   await honest.discover();

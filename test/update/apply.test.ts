@@ -18,7 +18,7 @@ import { sha256 } from "../../src/core/hash.ts";
 import { applyUpdate, restorePrevious } from "../../src/update/apply.ts";
 import { Assembly, sweepLeftovers } from "../../src/update/assemble.ts";
 import { Installation } from "../../src/update/installation.ts";
-import { tryLock, type Lock } from "../../src/update/lock.ts";
+import { tryLock, type Lock } from "../../src/fs/lock.ts";
 import { verifyUpdate, type VerifiedUpdate } from "../../src/update/verify.ts";
 import { codeOf, digestOf, InstalledApp } from "../helpers/installed.ts";
 import type { TestRelease } from "../helpers/release.ts";

@@ -12,7 +12,7 @@ import {
 import { applyUpdate, restorePrevious, rollBack } from "../../src/update/apply.ts";
 import { Assembly } from "../../src/update/assemble.ts";
 import { Installation } from "../../src/update/installation.ts";
-import { tryLock, type Lock } from "../../src/update/lock.ts";
+import { tryLock, type Lock } from "../../src/fs/lock.ts";
 import {
   badEndsOf,
   failureOf,

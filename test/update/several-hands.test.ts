@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { tryLock } from "../../src/update/lock.ts";
+import { tryLock } from "../../src/fs/lock.ts";
 import { readPending } from "../../src/update/probation.ts";
 import type { Rehearse } from "../../src/update/rehearse.ts";
 import { install, noRehearsal } from "../helpers/install.ts";
@@ -76,7 +76,7 @@ describe("two copies that update at once", () => {
 
   test("and of which one is killed while it holds the lock, do not wait for it (F12)", async () => {
     const { installation } = two.app;
-    const hold = `import { tryLock } from ${JSON.stringify(join(import.meta.dir, "../../src/update/lock.ts"))};
+    const hold = `import { tryLock } from ${JSON.stringify(join(import.meta.dir, "../../src/fs/lock.ts"))};
 globalThis.lock = tryLock(${JSON.stringify(installation.lockPath)});
 console.log("held");
 setInterval(() => undefined, 1_000);`;

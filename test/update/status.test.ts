@@ -6,7 +6,7 @@ import { parseUpdateMode } from "../../src/core/update-mode.ts";
 import { beginProbation } from "../../src/update/probation.ts";
 import { Journal } from "../../src/update/journal.ts";
 import { readLastLook, writeLastLook, type LastLook } from "../../src/update/last-look.ts";
-import { pathBeside } from "../../src/update/own-files.ts";
+import { pathBeside } from "../../src/fs/own-files.ts";
 import { writeStateFile } from "../../src/update/state-file.ts";
 import { readStatus, type StatusSubject } from "../../src/update/status.ts";
 import { TrustedState } from "../../src/update/trusted-state.ts";

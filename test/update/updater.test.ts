@@ -9,7 +9,7 @@ import { SwarmError } from "../../src/swarm/error.ts";
 import { DurableState } from "../../src/update/durable-state.ts";
 import { UpdateError } from "../../src/update/error.ts";
 import type { UpdateEvent } from "../../src/update/events.ts";
-import { tryLock } from "../../src/update/lock.ts";
+import { tryLock } from "../../src/fs/lock.ts";
 import { TrustedState } from "../../src/update/trusted-state.ts";
 import { Updater } from "../../src/update/updater.ts";
 import { FakeClock } from "../helpers/clock.ts";

@@ -1,8 +1,9 @@
-import { afterEach, beforeEach, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { Database } from "bun:sqlite";
+import { afterEach, beforeEach, expect, spyOn, test } from "bun:test";
+import { existsSync, mkdtempSync, renameSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { tryLock } from "../../src/update/lock.ts";
+import { tryLock } from "../../src/fs/lock.ts";
 import { codeOf } from "../helpers/installed.ts";
 
 let directory = "";
@@ -23,7 +24,7 @@ afterEach(async () => {
 
 /** Another process that holds the lock until it is killed. */
 async function holder(): Promise<Bun.Subprocess> {
-  const script = `const { tryLock } = await import(${JSON.stringify(join(import.meta.dir, "../../src/update/lock.ts"))});
+  const script = `const { tryLock } = await import(${JSON.stringify(join(import.meta.dir, "../../src/fs/lock.ts"))});
     globalThis.lock = tryLock(${JSON.stringify(path)});
     console.log(globalThis.lock === undefined ? "busy" : "held");
     setTimeout(() => undefined, 30_000);`;
@@ -53,6 +54,38 @@ test("keeps other processes out, and dies with its holder, killed or not", async
   const mine = tryLock(path);
   expect(mine).toBeDefined();
   mine?.release();
+});
+
+test("removed by its holder, it is held by nobody who opened the file before", () => {
+  const first = tryLock(path);
+  first?.remove();
+  expect(existsSync(path)).toBe(false);
+  const second = tryLock(path);
+  expect(second).toBeDefined();
+  // A lock that was let go takes nobody else's file with it.
+  first?.remove();
+  expect(existsSync(path)).toBe(true);
+  // Whoever holds a file that has lost its name holds nothing.
+  renameSync(path, join(directory, "elsewhere"));
+  const third = tryLock(path);
+  expect(third).toBeDefined();
+  for (const lock of [second, third]) lock?.release();
+});
+
+test("is not had when its file loses the name while it is being taken", () => {
+  const run = Reflect.get(Database.prototype, "run");
+  const spy = spyOn(Database.prototype, "run").mockImplementation(function unlinking(
+    this: Database,
+    sql: string,
+  ) {
+    rmSync(path, { force: true });
+    return run.call(this, sql, []);
+  });
+  expect(tryLock(path)).toBeUndefined();
+  spy.mockRestore();
+  const free = tryLock(path);
+  expect(free).toBeDefined();
+  free?.release();
 });
 
 test("is a file nobody else can open, and nothing is written to it", () => {
