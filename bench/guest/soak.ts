@@ -1,7 +1,8 @@
 /**
  * Does it stay as it is? `bun bench/guest/soak.ts [starts] [minutes]`: 1,000 starts of a signed app that ends at any
  * moment of its updater's start, then an hour of an HTTP server under load that looks for a release every second
- * while other copies come and go. Ends with code 1 when anything failed or grew. Needs /proc.
+ * while other copies come and go and packets are lost. Ends with code 1 when anything failed or grew. Needs /proc;
+ * root and nftables for the loss.
  */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,6 +11,7 @@ import { generateSeed } from "../../src/core/keys.ts";
 import { compileApp } from "../../src/release/compile.ts";
 import { signExecutable } from "../../src/release/sign.ts";
 import { createLoopbackDht } from "../../test/helpers/dht.ts";
+import { enterLossyNetwork } from "./lossy.ts";
 
 const STARTS = Number(process.argv[2] ?? 1_000);
 /** Side by side. */
@@ -25,6 +27,7 @@ const SETTLE_MS = 60_000;
 const GROWTH_MAX_MB = 10;
 const DESCRIPTORS_GROWTH_MAX = 8;
 const KIB_PER_MB = 1000 / 1.024;
+const LOSS_PERCENT = 5;
 
 const APP = `import "rustpatcher/auto";
 const [, , what, ms] = process.argv;
@@ -35,6 +38,7 @@ if (what === "serve") {
 }
 `;
 
+console.log(enterLossyNetwork(LOSS_PERCENT));
 const directory = mkdtempSync(join(tmpdir(), "rustpatcher-soak-"));
 const net = await createLoopbackDht(3);
 const env = {
