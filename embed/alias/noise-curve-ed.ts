@@ -3,6 +3,7 @@
  * and the static one again in the next handshake, so what can be computed from a key pair alone, or from it and a peer's
  * public key, is kept as long as the key pair object, and no longer: an ephemeral one is gone with its handshake.
  */
+import { systemClock } from "../../src/core/clock.ts";
 import { AliasError } from "./error.ts";
 import { sized } from "./sodium/check.ts";
 import {
@@ -23,6 +24,8 @@ export { DHLEN, SKLEN };
 
 /** Products kept of one key pair: a server makes two for each client. */
 const PRODUCTS_MAX = 16;
+/** The message that a pair was taken for is on its way by then. */
+const PREPARE_AFTER_MS = 1;
 
 interface KeyPair {
   readonly publicKey: Uint8Array;
@@ -40,12 +43,46 @@ interface Known {
 
 const known = new WeakMap<KeyPair, Known>();
 
+/** The next random key pair. */
+let prepared: KeyPair | undefined;
+let isPreparing = false;
+
 /** A random key pair, or that of a secret key's seed. */
 export function generateKeyPair(secretKey?: Uint8Array): KeyPair {
-  const pair = { secretKey: Buffer.alloc(SKLEN), publicKey: Buffer.alloc(PKLEN) };
-  if (secretKey === undefined) crypto_sign_keypair(pair.publicKey, pair.secretKey);
-  else crypto_sign_seed_keypair(pair.publicKey, pair.secretKey, seedOf(secretKey));
+  if (secretKey === undefined) return takePrepared();
+  const pair = emptyPair();
+  crypto_sign_seed_keypair(pair.publicKey, pair.secretKey, seedOf(secretKey));
   return pair;
+}
+
+/**
+ * A handshake waits for its ephemeral pair and for what `dh` needs of it, 0.15 ms at each end. So one is made while the
+ * peer is waited for, for the next handshake.
+ */
+function takePrepared(): KeyPair {
+  const pair = prepared ?? randomPair();
+  prepared = undefined;
+  if (!isPreparing) {
+    isPreparing = true;
+    systemClock.after(PREPARE_AFTER_MS, prepare);
+  }
+  return pair;
+}
+
+function prepare(): void {
+  isPreparing = false;
+  prepared = randomPair();
+}
+
+function randomPair(): KeyPair {
+  const pair = emptyPair();
+  crypto_sign_keypair(pair.publicKey, pair.secretKey);
+  remember(pair);
+  return pair;
+}
+
+function emptyPair(): KeyPair {
+  return { secretKey: Buffer.alloc(SKLEN), publicKey: Buffer.alloc(PKLEN) };
 }
 
 /**

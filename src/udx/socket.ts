@@ -316,8 +316,12 @@ export class UDXSocket extends EventEmitter<SocketEvents> implements Outlet, Tur
     if (!isPort(port) || (this.bindFamily === 4 && isIP(host) === 6)) return 0;
     // A copy: udx-native has passed the bytes to the kernel when it returns, so callers reuse their buffers.
     const datagram = Buffer.from(buffer);
-    if (ttl === 0 || ttl === this.ttl) return this.queue(datagram, port, host);
-    return this.sendWithTTL(datagram, port, host, ttl);
+    if (ttl !== 0 && ttl !== this.ttl) return this.sendWithTTL(datagram, port, host, ttl);
+    const isFirst = !this.isMarked;
+    const mark = this.queue(datagram, port, host);
+    // Somebody waits for its answer; what more there is in this turn goes together.
+    if (isFirst) this.flush();
+    return mark;
   }
 
   /** The hop limit belongs to the socket, so this datagram goes alone. */

@@ -33,6 +33,24 @@ test("key pairs and shared secrets are the original's, asked once or again", () 
   }
 });
 
+test("a pair made ahead is nobody else's, even after its owner has overwritten it", async () => {
+  const seen = new Set<string>();
+  for (let i = 0; i < 4; i++) {
+    const [ahead, atOnce] = [ours.generateKeyPair(), ours.generateKeyPair()];
+    for (const pair of [ahead, atOnce]) {
+      seen.add(Buffer.from(pair.publicKey).toString("hex"));
+      expect(original.generateKeyPair(pair.secretKey)).toEqual(pair);
+      const peer = original.generateKeyPair();
+      expect(ours.dh(peer.publicKey, pair)).toEqual(original.dh(pair.publicKey, peer));
+      // As a handshake does when it is over.
+      pair.secretKey.fill(0);
+      pair.publicKey.fill(0);
+    }
+    await Bun.sleep(5);
+  }
+  expect(seen.size).toBe(8);
+});
+
 test("a tweaked key's scalar is taken as it is", () => {
   const peer = ours.generateKeyPair();
   const { publicKey, secretKey } = ours.generateKeyPair();

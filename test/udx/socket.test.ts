@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
+import { bunRuntime, type DatagramBatch } from "../../src/udx/runtime.ts";
 import type { SocketOptions, UDXSocket } from "../../src/udx/socket.ts";
 import { UDX } from "../../src/udx/udx.ts";
 import { next, portOf, side, within } from "./real.ts";
@@ -150,6 +151,29 @@ test("the buffer may be reused as soon as trySend returns", async () => {
   a.trySend(buffer, portOf(b), LOCAL);
   buffer.fill("x");
   expect(String((await arrived)[0])).toBe("first");
+});
+
+test("the first datagram of a turn leaves at once, the others together at its end", async () => {
+  const batches: string[][] = [];
+  const udx = new UDX({
+    ...bunRuntime,
+    bindUdp(options, events) {
+      const handle = bunRuntime.bindUdp(options, events);
+      const sendMany = (batch: DatagramBatch): number => {
+        batches.push(batch.filter((_, index) => index % 3 === 0).map(String));
+        return handle.sendMany(batch);
+      };
+      return { ...handle, sendMany };
+    },
+  });
+  const [a, b] = [udx.createSocket(), bound()];
+  opened.push(a);
+  for (const turn of [1, 2]) {
+    for (const name of ["one", "two", "three"]) a.trySend(Buffer.from(name), portOf(b), LOCAL);
+    expect(batches).toEqual([["one"]]);
+    await new Promise((resolve) => setTimeout(resolve, turn));
+    expect(batches.splice(0)).toEqual([["one"], ["two", "three"]]);
+  }
 });
 
 test("9.3.7: a dead port costs the live peer beside it nothing", async () => {
