@@ -5,6 +5,7 @@
  */
 import { INITIAL_CWND, MTU_BASE, OVERHEAD_IPV4 } from "./constants.ts";
 import type { CongestionController } from "./congestion.ts";
+import { ForeignQueue } from "./foreign-queue.ts";
 import type { AckSample } from "./rate.ts";
 import { WindowedFilter } from "./windowed-filter.ts";
 
@@ -44,6 +45,7 @@ export class Bbr implements CongestionController {
   state: number = STARTUP;
 
   private readonly bandwidthFilter = new WindowedFilter("max");
+  private readonly foreignQueue = new ForeignQueue();
   private minRttMs = 0;
   private minRttAt = 0;
   private hasRtt = false;
@@ -193,7 +195,10 @@ export class Bbr implements CongestionController {
 
   private updateMinRtt(sample: AckSample): void {
     const { nowMs, rttMs } = sample;
-    const isExpired = this.hasRtt && nowMs > this.minRttAt + MIN_RTT_WINDOW_MS;
+    if (rttMs >= 0) this.foreignQueue.onRtt(rttMs);
+    if (this.isRoundStart) this.foreignQueue.onRound(this.minRttMs);
+    const isOld = nowMs > this.minRttAt + MIN_RTT_WINDOW_MS || this.foreignQueue.isStanding;
+    const isExpired = this.hasRtt && isOld;
     if (rttMs >= 0 && (!this.hasRtt || rttMs < this.minRttMs || isExpired)) {
       this.minRttMs = Math.max(rttMs, MIN_RTT_MS);
       this.minRttAt = nowMs;
@@ -201,6 +206,7 @@ export class Bbr implements CongestionController {
     }
     if (isExpired && !this.isIdleRestart && this.state !== PROBE_RTT) {
       this.saveCwnd();
+      this.foreignQueue.reset();
       this.state = PROBE_RTT;
       this.probeRttUntil = 0;
     }

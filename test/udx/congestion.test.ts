@@ -96,6 +96,31 @@ test("two streams through one bottleneck both get through", async () => {
   expect(a.received + b.received).toBe(4e6);
 });
 
+test("a queue that others keep standing does not starve a stream until the next look at the path", async () => {
+  const network = new Network(3);
+  Object.assign(network.link, { rate: 2500, delayMs: 10, queueBytes: 250_000 });
+  const [a, b] = createPair(network);
+  writeAll(a.stream, pattern(40e6), 65_536);
+  await network.advance(2000);
+  // What a buffer that TCP fills does to a round trip.
+  network.link.delayMs = 55;
+  await network.advance(3000);
+  const before = b.received;
+  await network.advance(2000);
+  expect((b.received - before) / (2000 * network.link.rate)).toBeGreaterThan(0.8);
+});
+
+test("a queue of one's own is no reason to look at the path early", async () => {
+  const network = new Network(3);
+  Object.assign(network.link, { rate: 2500, delayMs: 10, queueBytes: 250_000, jitterMs: 3 });
+  const [a] = createPair(network);
+  writeAll(a.stream, pattern(24e6), 65_536);
+  for (let ms = 0; ms < 9000; ms += 50) {
+    await network.advance(50);
+    expect(a.stream.bbrState).not.toBe(PROBE_RTT);
+  }
+});
+
 test("a pause does not save up a burst", () => {
   const pacer = new Pacer();
   pacer.refill(0, 1000);
