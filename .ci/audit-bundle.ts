@@ -24,6 +24,7 @@ export async function auditBundle(): Promise<string | undefined> {
   const problems: string[] = [];
   for (const entry of [
     "embed/auto.ts",
+    "embed/main-half.ts",
     "embed/worker.ts",
     "embed/watchdog.ts",
     "src/index.ts",

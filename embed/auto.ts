@@ -1,6 +1,4 @@
 /** `import "rustpatcher/auto"`: this program keeps itself up to date. Importing it is all there is to do. */
-import { startPatcher } from "../src/patcher/patcher.ts";
-import { provideOwnAssets } from "./own-assets.ts";
+import { startEarly } from "./early.ts";
 
-provideOwnAssets();
-startPatcher();
+startEarly();

@@ -4,6 +4,7 @@
  * thread sleeps until the Worker is done, and wakes up now and then to see that it gets on.
  */
 import type { setPriority } from "node:os";
+import { ownAssets } from "../src/patcher/assets.ts";
 import { HELPER_VARIABLE } from "../src/patcher/background.ts";
 import { startFacts } from "../src/patcher/process-facts.ts";
 import {
@@ -12,7 +13,6 @@ import {
   type StartMessage,
   type ToWorker,
 } from "../src/patcher/protocol.ts";
-import { workerPath } from "./worker-path.ts";
 
 /** Whatever waits in the Worker gives up earlier; this is for one that hangs. */
 const IDLE_MAX_MS = 300_000;
@@ -34,7 +34,7 @@ export function helpInBackground(): void {
 function help(start: StartMessage): void {
   beModest();
   const signal = new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT));
-  const worker = new Worker(workerPath, { name: "rustpatcher" });
+  const worker = new Worker(ownAssets().workerPath, { name: "rustpatcher" });
   const message: ToWorker = { ...start, type: "help", execPath: startFacts.execPath, signal };
   worker.postMessage(message);
   const endMs = performance.now() + TOTAL_MAX_MS;

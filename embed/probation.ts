@@ -5,7 +5,7 @@
  * a file as long as nothing is pending.
  */
 import { isOnlyOurs } from "../src/fs/ownership.ts";
-import type { Probation } from "../src/patcher/assets.ts";
+import { ownAssets, type Probation } from "../src/patcher/assets.ts";
 import { startFacts } from "../src/patcher/process-facts.ts";
 import { becomeNewVersion } from "../src/patcher/restart.ts";
 import { stderrLog, verbosityOf } from "../src/patcher/stderr.ts";
@@ -23,9 +23,7 @@ import {
   type Pending,
 } from "../src/update/pending.ts";
 import { append, isReplaced, putPreviousBack, type FileSystem } from "./go-back.ts";
-import { readOwnRegion } from "./region.ts";
 import type { Watch } from "./watchdog.ts";
-import { watchdogPath } from "./watchdog-path.ts";
 
 /** Alive for so long, with the event loop turning: healthy. */
 const HEALTHY_MS = 10_000;
@@ -89,6 +87,7 @@ class OwnProbation implements Probation {
 /** The running version's probation, if it is on one. Must be called before any code of the app. */
 export function beginOwnProbation(): void {
   if (!Bun.isMainThread || Reflect.has(globalThis, SLOT)) return;
+  Reflect.set(globalThis, SLOT, undefined);
   const path = pendingPath(startFacts.execPath);
   // Bun asks for the size at once, and 0 is what a missing file has.
   if (Bun.file(path).size === 0) return;
@@ -144,7 +143,7 @@ function readOwn(path: string): Pending | undefined {
   if (!isOnlyOurs(stats)) return undefined;
   if (stats.size > PENDING_MAX_BYTES) return undefined;
   const pending = parsePending(fs.readFileSync(path, "latin1"));
-  return pending?.region === regionDigest(readOwnRegion()) ? pending : undefined;
+  return pending?.region === regionDigest(ownAssets().readRegion()) ? pending : undefined;
 }
 
 /** Returns only when there is no way back: then the app is better started than not. */
@@ -175,7 +174,7 @@ function watch(version: string): () => void {
   const beats = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   const timer = setInterval(() => Atomics.add(beats, 0, 1), BEAT_MS);
   timer.unref();
-  const worker = new Worker(watchdogPath, { name: "rustpatcher-watchdog" });
+  const worker = new Worker(ownAssets().watchdogPath, { name: "rustpatcher-watchdog" });
   worker.unref();
   // Without it a hang has to be ended by hand, and nothing else is lost.
   worker.addEventListener("error", (event) => event.preventDefault());

@@ -1,5 +1,6 @@
 /** The API of `import … from "rustpatcher"`. `import "rustpatcher/auto"` needs none of it. */
-import { provideOwnAssets } from "../embed/own-assets.ts";
+import { beginMainHalf } from "../embed/begin.ts";
+import { embedded } from "../embed/embedded.ts";
 import { ownAssets } from "./patcher/assets.ts";
 import { startPatcher, type BeforeRestart, type Patcher } from "./patcher/patcher.ts";
 import type { UpdaterMode } from "./patcher/updater-mode.ts";
@@ -34,7 +35,7 @@ export interface SpawnOptions {
   readonly bootstrap?: readonly string[];
 }
 
-provideOwnAssets();
+beginMainHalf(embedded);
 
 /**
  * Starts updating this program, in a thread of its own. A second call, or one beside

@@ -26,8 +26,6 @@ export const REGION_BYTES: number = 4096;
 /** Distance between the two markers of one region. */
 export const MARKER_DISTANCE_BYTES: number = 148;
 export const HASH_BYTES: number = 32;
-const SIGNATURE_OFFSET = 68;
-const SIGNATURE_END = 132;
 
 /**
  * Spelled in hexadecimal, because a marker spelled as itself in source text would land in the executable
@@ -53,11 +51,6 @@ export type RegionState = "blank" | "reserved" | "signed";
 export function coreState(core: RegionCore): RegionState {
   if (!isZero(core.signature)) return "signed";
   return core.version === undefined ? "blank" : "reserved";
-}
-
-/** Whether there is anything at all where the signature stands, at the cost of a glance. */
-export function looksSigned(region: Uint8Array): boolean {
-  return !isZero(region.subarray(SIGNATURE_OFFSET, SIGNATURE_END));
 }
 
 function invalid(reason: string): ExeError {

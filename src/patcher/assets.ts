@@ -1,11 +1,17 @@
-/** What travels in the executable beside the code; `embed/` knows where it lies. */
-export interface Assets {
-  /** 4096 new bytes: the region of this executable, or the blank one. */
+/** What travels in the executable beside the code. */
+export interface Embedded {
+  /** 4096 bytes, not to be written to: the region of this executable, or the blank one. */
   readonly readRegion: () => Uint8Array;
-  /** Step 9: this version's probation, while it is on one. */
-  readonly probation: () => Probation | undefined;
   /** The Worker half, one script. */
   readonly workerPath: string;
+  /** The thread that looks after a version on probation, one script. */
+  readonly watchdogPath: string;
+}
+
+/** What `embed/` knows and the rest of the main half asks for. */
+export interface Assets extends Embedded {
+  /** Step 9: this version's probation, while it is on one. */
+  readonly probation: () => Probation | undefined;
 }
 
 export interface Probation {
@@ -17,7 +23,7 @@ export interface Probation {
 
 let provided: Assets | undefined;
 
-/** Once, by whatever in `embed/` or `src/index.ts` was imported. */
+/** By whatever in `embed/` or `src/index.ts` was imported. */
 export function provideAssets(assets: Assets): void {
   provided = assets;
 }

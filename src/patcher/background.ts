@@ -21,6 +21,9 @@ const LOOK_AGAIN_MS = 30_000;
 /** Set by most services that run builds, to anything but these. */
 const NO_CI: readonly (string | undefined)[] = [undefined, "", "0", "false"];
 
+/** One for each process, whichever bundle begins it. */
+const SLOT = Symbol.for("rustpatcher.background");
+
 export class BackgroundMode {
   readonly #start: StartMessage;
   readonly #timer: ReturnType<typeof setInterval>;
@@ -32,10 +35,11 @@ export class BackgroundMode {
     }
   };
 
-  /** Undefined where nothing may be started: in CI, and in a thread of the app. */
-  static begin(start: StartMessage): BackgroundMode | undefined {
-    const isAllowed = Bun.isMainThread && NO_CI.includes(startFacts.env["CI"]);
-    return isAllowed ? new BackgroundMode(start) : undefined;
+  /** The one that is there already, if so. Undefined where nothing may be started: in CI, and in a thread of the app. */
+  static begin(start: StartMessage): Pick<BackgroundMode, "stop"> | undefined {
+    if (!Bun.isMainThread || !NO_CI.includes(startFacts.env["CI"])) return undefined;
+    const running = Reflect.get(globalThis, SLOT) as BackgroundMode | undefined;
+    return running ?? new BackgroundMode(start);
   }
 
   private constructor(start: StartMessage) {
@@ -43,11 +47,13 @@ export class BackgroundMode {
     this.#timer = setInterval(this.#look, LOOK_AGAIN_MS);
     this.#timer.unref();
     process.on("exit", this.#look);
+    Reflect.set(globalThis, SLOT, this);
   }
 
   stop(): void {
     clearInterval(this.#timer);
     process.off("exit", this.#look);
+    Reflect.deleteProperty(globalThis, SLOT);
   }
 
   #lookWhenDue(): void {

@@ -1,17 +1,6 @@
-import { toAscii } from "../core/bytes.ts";
-import { CORE_BYTES, coreState, decodeCore, looksSigned } from "../exe/region.ts";
+import { looksSigned } from "../exe/region-glance.ts";
+import { CORE_BYTES, coreState, decodeCore } from "../exe/region.ts";
 import { ownAssets } from "./assets.ts";
-
-/** CBOR of "mode": "background" as extension.ts encodes it: texts of 4 and 10 bytes. */
-const BACKGROUND_MODE = "dmodejbackground";
-
-/**
- * Whether the region asks for the background mode, at the cost of a search: parsing it would need a decoder in
- * every app.
- */
-export function asksForBackground(): boolean {
-  return toAscii(ownAssets().readRegion().subarray(CORE_BYTES)).includes(BACKGROUND_MODE);
-}
 
 /** Why this process cannot update itself; undefined when it can. Never throws. */
 export function inactiveReason(disable: string | undefined): string | undefined {

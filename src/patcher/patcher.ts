@@ -4,6 +4,7 @@
  * never throws into the app but from the methods that the app calls.
  */
 import { parseUpdateMode } from "../core/update-mode.ts";
+import { asksForBackground } from "../exe/region-glance.ts";
 import type { Log } from "../core/log.ts";
 import type { ErrorInfo, ProgressInfo, ReleaseInfo, UpdateEvent } from "../update/events.ts";
 import type { Status } from "../update/status.ts";
@@ -13,10 +14,11 @@ import { BackgroundMode } from "./background.ts";
 import { closeSockets } from "./close-sockets.ts";
 import { Emitter } from "./emitter.ts";
 import { PatcherError } from "./error.ts";
-import { asksForBackground, inactiveReason } from "./own-region.ts";
+import { inactiveReason } from "./own-region.ts";
 import { startFacts } from "./process-facts.ts";
-import type { FromWorker, Overrides, StartMessage } from "./protocol.ts";
+import type { FromWorker, Overrides } from "./protocol.ts";
 import { becomeNewVersion } from "./restart.ts";
+import { PATCHER_SLOT, START_DELAY_MS, startMessage, type StartPatcher } from "./start.ts";
 import { stderrLog, verbosityOf } from "./stderr.ts";
 import { WorkerLink } from "./worker-link.ts";
 
@@ -44,46 +46,29 @@ export type BeforeRestart = () => unknown;
 
 /** What servers are given to finish what they have begun. */
 const DRAIN_TIMEOUT_MS = 10_000;
-/** The app's own start comes first. */
-const START_DELAY_MS = 50;
-/** A process holds one patcher, although `auto` and the API are bundled separately. */
-const SLOT = Symbol.for("rustpatcher.patcher");
 
 /** Updates this program. Made by `spawn` or by `import "rustpatcher/auto"`. */
 export class Patcher extends Emitter<PatcherEvents> {
   readonly #log: Log;
   #link: WorkerLink | undefined;
   readonly #isBackground: boolean;
-  #background: BackgroundMode | undefined;
+  #background: ReturnType<typeof BackgroundMode.begin>;
   #hasCrashed = false;
   #drain: { readonly hook: BeforeRestart; readonly timeoutMs: number } | undefined;
 
   /** @internal */
-  constructor(overrides: Overrides, log: Log) {
+  constructor(overrides: Overrides, log: Log, startDelayMs: number) {
     super();
     this.#log = log;
-    const { env, execPath } = startFacts;
-    const reason = inactiveReason(env["RUSTPATCHER_DISABLE"]);
-    this.#isBackground =
-      (overrides.mode ?? (asksForBackground() ? "background" : "")) === "background";
+    const reason = inactiveReason(startFacts.env["RUSTPATCHER_DISABLE"]);
+    const isAsked = overrides.mode === undefined && asksForBackground(ownAssets().readRegion());
+    this.#isBackground = isAsked || overrides.mode === "background";
     if (reason !== undefined) {
       // Such a program ends in a moment, and says nothing but what it is for.
       log(this.#isBackground ? "info" : "warn", reason);
       return;
     }
-    const start: StartMessage = {
-      type: "start",
-      execPath,
-      verbosity: verbosityOf(env["RUSTPATCHER_LOG"]),
-      overrides,
-      environment: {
-        bootstrap: env["RUSTPATCHER_BOOTSTRAP"],
-        channel: env["RUSTPATCHER_CHANNEL"],
-        interval: env["RUSTPATCHER_INTERVAL"],
-        statistics: env["RUSTPATCHER_STATISTICS"],
-        upload: env["RUSTPATCHER_UPLOAD"],
-      },
-    };
+    const start = startMessage(overrides);
     this.#link = new WorkerLink({
       workerPath: ownAssets().workerPath,
       start,
@@ -91,7 +76,7 @@ export class Patcher extends Emitter<PatcherEvents> {
       onCrash: (crash) => this.#crashed(crash),
     });
     if (this.#isBackground) this.#background = BackgroundMode.begin(start);
-    else this.#link.startAfter(START_DELAY_MS);
+    else this.#link.startAfter(startDelayMs);
   }
 
   /** False when this is not a signed executable, or updates are switched off: nothing will ever happen. */
@@ -165,7 +150,9 @@ export class Patcher extends Emitter<PatcherEvents> {
 
   /** Leaves the swarm and frees every socket, timer and thread. A stopped patcher stays stopped. */
   async stop(): Promise<void> {
-    if (Reflect.get(globalThis, SLOT) === this) Reflect.deleteProperty(globalThis, SLOT);
+    if (Reflect.get(globalThis, PATCHER_SLOT) === this) {
+      Reflect.deleteProperty(globalThis, PATCHER_SLOT);
+    }
     this.#background?.stop();
     await this.#link?.stop();
   }
@@ -255,21 +242,25 @@ export class Patcher extends Emitter<PatcherEvents> {
 }
 
 /**
- * The one patcher of this process; started with `overrides` when there is none yet.
+ * The one patcher of this process; started with `overrides` when there is none yet, and then its Worker after
+ * `startDelayMs`.
  * @throws {CoreError} FIELD_INVALID for a mode that does not exist.
  */
-export function startPatcher(overrides: Overrides = {}): Patcher {
+export function startPatcher(
+  overrides: Overrides = {},
+  startDelayMs: number = START_DELAY_MS,
+): Patcher {
   if (overrides.mode !== undefined) parseUpdateMode(overrides.mode);
   const log = stderrLog(verbosityOf(startFacts.env["RUSTPATCHER_LOG"]));
   // By symbol and not by class: the one that runs may come from the other bundle.
-  const running = Reflect.get(globalThis, SLOT) as Patcher | undefined;
-  if (running !== undefined) {
+  const there = Reflect.get(globalThis, PATCHER_SLOT) as Patcher | StartPatcher | undefined;
+  if (there !== undefined) {
     if (Object.keys(overrides).length > 0) {
       log("warn", "the updater runs already, with the options it was started with first");
     }
-    return running;
+    return typeof there === "function" ? there() : there;
   }
-  const patcher = new Patcher(overrides, log);
-  Reflect.set(globalThis, SLOT, patcher);
+  const patcher = new Patcher(overrides, log, startDelayMs);
+  Reflect.set(globalThis, PATCHER_SLOT, patcher);
   return patcher;
 }

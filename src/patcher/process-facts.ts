@@ -18,17 +18,26 @@ export interface ProcessFacts {
 
 /** Set by a version that waits, to its process id. Not for the app, and not for what the app starts. */
 export const SUPERVISOR_VARIABLE = "RUSTPATCHER_SUPERVISOR";
-const supervisor = takeSupervisor();
+/** The scripts of the main half are bundled separately, and whichever is first knows best. */
+const SLOT = Symbol.for("rustpatcher.start");
 
-export const startFacts: ProcessFacts = {
-  execPath: process.execPath,
-  argv0: process.argv0,
-  args: process.argv.slice(2),
-  // What is set has a value; going through the entries would take ten times as long.
-  env: { ...process.env } as Record<string, string>,
-  cwd: workingDirectory(),
-  supervisor,
-};
+export const startFacts: ProcessFacts =
+  (Reflect.get(globalThis, SLOT) as ProcessFacts | undefined) ?? takeFacts();
+Reflect.set(globalThis, SLOT, startFacts);
+
+function takeFacts(): ProcessFacts {
+  // Before the environment is copied.
+  const supervisor = takeSupervisor();
+  return {
+    execPath: process.execPath,
+    argv0: process.argv0,
+    args: process.argv.slice(2),
+    // What is set has a value; going through the entries would take ten times as long.
+    env: { ...process.env } as Record<string, string>,
+    cwd: workingDirectory(),
+    supervisor,
+  };
+}
 
 function takeSupervisor(): number | undefined {
   const text = process.env[SUPERVISOR_VARIABLE];

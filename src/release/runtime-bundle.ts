@@ -2,7 +2,8 @@
  * What an app carries, as plain scripts that import nothing but their own assets, so that an app needs
  * no plugin and no other package to be compiled:
  *
- *   auto.js, index.js   main half; import region.bin and the two below as file assets
+ *   auto.js, index.js   main half; import region.bin and those below as file assets
+ *   main-half.js        what auto.js loads when the app is up
  *   worker.js           Worker half: HyperDHT, cryptography, content, update
  *   watchdog.js         the thread that looks after a version on probation
  *   region.bin          the blank region
@@ -25,13 +26,19 @@ const ROOT = join(import.meta.dir, "../..");
 /** A bundle of this file has no ".ts" name: then the scripts lie beside it. */
 const isCheckout = import.meta.path.endsWith(".ts");
 const CACHE = join(ROOT, "node_modules/.cache/rustpatcher-runtime");
-const ASSETS = /\/(region\.bin|worker\.js|watchdog\.js)$/;
+const ASSETS = /\/(region\.bin|main-half\.js|worker\.js|watchdog\.js)$/;
 const NETWORK = /\/node\.ts$/;
 /** A few kilobytes that people debug, and whose classes they are shown. */
-const READABLE: ReadonlySet<string> = new Set(["auto.js", "index.js", "hyperdht.js"]);
+const READABLE: ReadonlySet<string> = new Set([
+  "auto.js",
+  "main-half.js",
+  "index.js",
+  "hyperdht.js",
+]);
 
 export const RUNTIME_ENTRIES: Readonly<Record<string, string>> = {
   "auto.js": "embed/auto.ts",
+  "main-half.js": "embed/main-half.ts",
   "index.js": "src/index.ts",
   "worker.js": "embed/worker.ts",
   "watchdog.js": "embed/watchdog.ts",

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, test } from "bun:tes
 import { chmodSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { withFile } from "../../src/fs/file-source.ts";
+import { compileApp } from "../../src/release/compile.ts";
 import { signExecutable } from "../../src/release/sign.ts";
 import { verifyExecutable } from "../../src/exe/verify-executable.ts";
 import { REHEARSAL_VARIABLE, rehearsalAnswer } from "../../src/update/rehearsal-answer.ts";
@@ -60,6 +61,22 @@ describe("an app that cannot update itself runs as if nothing was there", () => 
       });
       const silent = await outcome([path, "a"], { RUSTPATCHER_LOG: "silent" });
       expect(silent).toEqual({ stdout: "tiny a\n", stderr: "", exitCode: 0 });
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "as bytecode: the script that says so is found all the same",
+    async () => {
+      const folder = world.folder();
+      const [entry, outfile] = [join(folder, "app.ts"), join(folder, "app")];
+      writeFileSync(entry, TINY_APP);
+      await compileApp({ entry, outfile, target: undefined, minify: true, bytecode: true });
+      expect(await outcome([outfile, "c"])).toEqual({
+        stdout: "tiny c\n",
+        stderr: "rustpatcher: this program does not update itself: it is not a signed executable\n",
+        exitCode: 0,
+      });
     },
     TIMEOUT_MS,
   );
@@ -249,6 +266,32 @@ describe("a signed app", () => {
       expect(app.all("stray")).toEqual([]);
       app.send("exit");
       expect(await app.exited).toBe(0);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "has one updater when the app takes it before it has started, and none when it is stopped by then",
+    async () => {
+      const source = `import "rustpatcher/auto";
+        import { spawn } from "rustpatcher";
+        const [patcher, again] = await Promise.all([spawn(), spawn({ mode: "manual" })]);
+        const before = patcher.active && again === patcher;
+        if (process.argv[2] === "stop") await patcher.stop();
+        else await patcher.status();
+        console.log(before);
+        setTimeout(() => process.exit(0), 300);`;
+      const path = await world.release({ version: "1.0.0", source });
+      const bootstrap = world.net.bootstrap.map(({ port }) => `127.0.0.1:${port}`).join(",");
+      const env = { RUSTPATCHER_BOOTSTRAP: bootstrap, RUSTPATCHER_LOG: "info" };
+      const warning =
+        "rustpatcher: the updater runs already, with the options it was started with first\n";
+      const stopped = await outcome([path, "stop"], env);
+      expect(stopped).toEqual({ stdout: "true\n", stderr: warning, exitCode: 0 });
+      const { stdout, stderr } = await outcome([path], env);
+      expect(stdout).toBe("true\n");
+      expect(stderr.split("running 1.0.0")).toHaveLength(2);
+      expect(stderr).toContain(warning);
     },
     TIMEOUT_MS,
   );

@@ -133,9 +133,11 @@ test("installs nothing but itself, and no native code", () => {
 
 /** What is carried by an app stands alone; what stays in the package shares its chunks. */
 function mayImport(name: string, path: string): boolean {
-  if (/^(auto|index|watchdog|worker)\.js$/.test(name)) {
-    return /^\.\/(region\.bin|watchdog\.js|worker\.js)$/.test(path);
+  if (/^(auto|index)\.js$/.test(name)) {
+    return /^\.\/(region\.bin|main-half\.js|watchdog\.js|worker\.js)$/.test(path);
   }
+  // Loaded from inside of an executable, where they would find no file beside them.
+  if (/^(main-half|watchdog|worker)\.js$/.test(name)) return false;
   if (/^(hyperdht|network)\.js$/.test(name)) return path === "./network.js";
   return /^\.\/(chunk-\w+|network)\.js$/.test(path);
 }

@@ -10,7 +10,7 @@ import { isShown, verbosityOf } from "../../src/patcher/stderr.ts";
 import { codeOf } from "../helpers/installed.ts";
 
 const provide = (readRegion: () => Uint8Array): void =>
-  provideAssets({ readRegion, probation: () => undefined, workerPath: "" });
+  provideAssets({ readRegion, probation: () => undefined, workerPath: "", watchdogPath: "" });
 
 describe("UpdaterMode", () => {
   test("is the text that package.json takes", () => {
