@@ -9,7 +9,7 @@ import { BackgroundMode, HELPER_VARIABLE } from "../src/patcher/background.ts";
 import { startFacts } from "../src/patcher/process-facts.ts";
 import { PATCHER_SLOT, START_DELAY_MS, startMessage } from "../src/patcher/start.ts";
 import type { StartPatcher } from "../src/patcher/start.ts";
-import { pathBeside } from "../src/update/own-files.ts";
+import { pathBeside } from "../src/fs/own-files.ts";
 import { REHEARSAL_VARIABLE } from "../src/update/rehearsal-answer.ts";
 import { embedded } from "./embedded.ts";
 import { mainHalfPath } from "./main-half-path.ts";

@@ -80,7 +80,15 @@ declare module "@hyperswarm/dht" {
     readonly serverSocket: { address(): Address } | null;
     /** The watcher of interface addresses, which keeps the process alive. */
     readonly networkInterfaces: { destroy(): Promise<void> };
+    /** How many requests are under way. */
+    readonly congestion: { isFull(): boolean; send(): void; recv(): void; drain(): void };
+    /** Null while it has no sockets. */
+    _drainInterval: ReturnType<typeof setInterval> | null;
     onmessage(socket: object, buffer: Buffer, from: Address): void;
+    /** Proves to us that a node can be reached at its host; `index` 1 is the newer secret. */
+    token(address: Address, index: number): Buffer;
+    /** Once in 750 ms: forgets what was sent long ago, sends what has waited, renews secrets. */
+    _drain(): void;
   }
 
   /** The UDX stream under a secret stream. */

@@ -7,6 +7,7 @@
 import type HyperDHT from "@hyperswarm/dht";
 import type { Address, HyperDHTOptions, KeyPair } from "@hyperswarm/dht";
 import { ready } from "sodium-universal";
+import { drainOnDemand } from "./drain-on-demand.ts";
 import { guardReplies } from "./reply-guard.ts";
 
 export type HyperDHTConstructor = typeof HyperDHT;
@@ -52,6 +53,7 @@ export async function createNode(options: NodeOptions): Promise<HyperDHT> {
   const constructor = await loadHyperDHT();
   const node = new constructor(hyperdhtOptions(options));
   guardReplies(node.io);
+  drainOnDemand(node.io);
   try {
     await node.bind();
   } catch (cause) {
