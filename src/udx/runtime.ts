@@ -4,6 +4,7 @@
  */
 import { type Clock, systemClock } from "../core/clock.ts";
 import { UdxError } from "./error.ts";
+import { Segments } from "./segments.ts";
 import { forbidFragments, requestRecvBuffer } from "./socket-options.ts";
 
 /** Datagram, port, host, datagram, port, host, … */
@@ -86,12 +87,15 @@ export const bunRuntime: Runtime = {
       throw new UdxError("ENOTSUP", `binding ${options.host} did not finish synchronously`);
     }
     const fd = "fd" in socket && typeof socket.fd === "number" ? socket.fd : undefined;
+    const family = options.host.includes(":") ? 6 : 4;
+    const sendMany = (batch: DatagramBatch): number => socket.sendMany(batch);
+    const segments = fd === undefined ? undefined : new Segments(fd, family, sendMany);
     return {
       port: socket.port,
       fd,
       recvBufferBytes: requestRecvBuffer(fd),
-      isUnfragmented: fd !== undefined && forbidFragments(fd, options.host.includes(":") ? 6 : 4),
-      sendMany: (batch) => socket.sendMany(batch),
+      isUnfragmented: fd !== undefined && forbidFragments(fd, family),
+      sendMany: segments === undefined ? sendMany : (batch) => segments.send(batch),
       setTTL: (ttl) => void socket.setTTL(ttl),
       addMembership: (group, address) => void socket.addMembership(group, address),
       dropMembership: (group, address) => void socket.dropMembership(group, address),

@@ -18,10 +18,17 @@ interface OptionNumbers {
   >;
 }
 
+/** The C library of glibc, and of musl on each processor. */
+export const LINUX_LIBRARIES: readonly string[] = [
+  "libc.so.6",
+  "libc.musl-x86_64.so.1",
+  "libc.musl-aarch64.so.1",
+];
+
 /** From the C headers of each system: sys/socket.h, netinet/in.h. */
 const NUMBERS: Readonly<Record<string, OptionNumbers>> = {
   linux: {
-    libraries: ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"],
+    libraries: LINUX_LIBRARIES,
     socketLevel: 1,
     recvBuffer: 8,
     sendBuffer: 7,
