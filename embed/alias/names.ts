@@ -10,6 +10,7 @@ export const REPLACEMENTS: ReadonlyMap<string, string> = new Map([
   ["sodium-universal", sibling("./sodium.ts")],
   // Nothing native: key agreement that remembers what it may.
   ["noise-curve-ed", sibling("./noise-curve-ed.ts")],
+  ["noise-handshake", sibling("./noise-handshake.cts")],
   ["@hyperswarm/secret-stream", sibling("./secret-stream.cts")],
   // Nor here: connections that are idle together wake up together.
   ["timeout-refresh", sibling("./timeout-refresh.cts")],
