@@ -3,16 +3,15 @@
  * fast, but makes 30 KB of garbage for each inversion, which spreads what lives long over three times the memory; and
  * this takes the same steps for every value.
  */
+import { createFieldKernel, type FieldKernel, POWERS_ELEMENTS } from "./field25519-kernel.ts";
 import {
-  createFieldKernel,
   ELEMENT_BYTES,
-  type FieldKernel,
   firstBit,
   LIMB_BYTES,
   limbBits,
   LIMBS,
   NINETEEN,
-} from "./field25519-kernel.ts";
+} from "./field25519-limbs.ts";
 
 /** Address of an element. Good until the next `begin`, unless it is a constant. */
 export type Element = number;
@@ -26,6 +25,7 @@ export class Field {
   readonly one: Element;
   private readonly kernel: FieldKernel;
   private readonly limbs: Int32Array;
+  private readonly bytes: Uint8Array;
   private readonly rootOfMinusOne: Element;
   private constantsEnd: Element = 0;
   private end: Element = 0;
@@ -33,6 +33,7 @@ export class Field {
   constructor() {
     this.kernel = createFieldKernel();
     this.limbs = new Int32Array(this.kernel.memory.buffer);
+    this.bytes = new Uint8Array(this.kernel.memory.buffer);
     this.zero = this.constant("00".repeat(VALUE_BYTES));
     this.one = this.constant(`01${"00".repeat(VALUE_BYTES - 1)}`);
     this.rootOfMinusOne = this.constant(ROOT_OF_MINUS_ONE);
@@ -53,14 +54,9 @@ export class Field {
 
   /** Reads 32 bytes, little-endian; the highest bit does not count. */
   load(bytes: Uint8Array): Element {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, VALUE_BYTES);
     const element = this.place();
-    for (let i = 0; i < LIMBS; i++) {
-      // With the bits skipped below it, no limb takes more than 32.
-      const bit = firstBit(i);
-      const mask = (1 << limbBits(i)) - 1;
-      this.limbs[element / LIMB_BYTES + i] = (view.getUint32(bit >> 3, true) >>> (bit & 7)) & mask;
-    }
+    this.bytes.set(bytes, element);
+    this.kernel.unpack(element);
     return element;
   }
 
@@ -98,12 +94,16 @@ export class Field {
 
   /** Not reduced: a factor, but nothing to store. */
   add(a: Element, b: Element): Element {
-    return this.combine(a, b, 1);
+    const sum = this.place();
+    this.kernel.add(sum, a, b);
+    return sum;
   }
 
   /** Not reduced: a factor, but nothing to store. */
   sub(a: Element, b: Element): Element {
-    return this.combine(a, b, -1);
+    const difference = this.place();
+    this.kernel.sub(difference, a, b);
+    return difference;
   }
 
   /** 1 / a; 0 for 0. */
@@ -128,34 +128,16 @@ export class Field {
     return this.store(this.mul(a, this.one)).equals(this.store(this.mul(b, this.one)));
   }
 
-  /** What the exponents P − 2 and (P − 5) / 8 share: a^11 and a^(2^250 − 1). */
+  /** What the exponents P − 2 and (P − 5) / 8 share: a^(2^250 − 1) and a^11. */
   private powers(a: Element): { eleven: Element; ones250: Element } {
-    const two = this.square(a);
-    const nine = this.mul(this.square(two, 2), a);
-    const eleven = this.mul(nine, two);
-    const ones5 = this.mul(this.square(eleven), nine);
-    const ones10 = this.mul(this.square(ones5, 5), ones5);
-    const ones20 = this.mul(this.square(ones10, 10), ones10);
-    const ones40 = this.mul(this.square(ones20, 20), ones20);
-    const ones50 = this.mul(this.square(ones40, 10), ones10);
-    const ones100 = this.mul(this.square(ones50, 50), ones50);
-    const ones200 = this.mul(this.square(ones100, 100), ones100);
-    return { eleven, ones250: this.mul(this.square(ones200, 50), ones50) };
+    const ones250 = this.place(POWERS_ELEMENTS);
+    this.kernel.powers(ones250, a);
+    return { eleven: ones250 + ELEMENT_BYTES, ones250 };
   }
 
-  private combine(a: Element, b: Element, sign: 1 | -1): Element {
-    const { limbs } = this;
-    const result = this.place();
-    for (let i = 0; i < LIMBS; i++) {
-      limbs[result / LIMB_BYTES + i] =
-        (limbs[a / LIMB_BYTES + i] ?? 0) + sign * (limbs[b / LIMB_BYTES + i] ?? 0);
-    }
-    return result;
-  }
-
-  private place(): Element {
+  private place(count = 1): Element {
     const element = this.end;
-    this.end += ELEMENT_BYTES;
+    this.end += ELEMENT_BYTES * count;
     return element;
   }
 }
