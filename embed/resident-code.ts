@@ -1,7 +1,9 @@
 /**
- * Starting up touches 20 MB of Bun's own code, JavaScript parser and WebAssembly compiler among it, that an idle
- * updater never calls again, and the kernel keeps such pages mapped until memory is short. This gives them
- * back: what is still needed comes from the page cache, at a microsecond for 64 KiB.
+ * What starting up leaves resident, and an idle updater never needs again:
+ *
+ * - 4 MB that JavaScriptCore has made of our own code. Whatever runs again is compiled again, in some milliseconds.
+ * - 20 MB of Bun's own code, JavaScript parser and WebAssembly compiler among it: the kernel keeps such pages mapped
+ *   until memory is short. What is still needed comes from the page cache, at a microsecond for 64 KiB.
  */
 import { readFileSync, readlinkSync } from "node:fs";
 import type { Clock } from "../src/core/clock.ts";
@@ -10,21 +12,38 @@ import { openLibc } from "../src/fs/libc.ts";
 /** madvise(2) */
 const MADV_DONTNEED = 4;
 const FUNCTIONS = { madvise: { args: ["u64", "u64", "i32"], returns: "i32" } } as const;
-/** After the first look for peers, when everything that only the start needs has run; and after the later ones. */
-const FIRST_MS = 10_000;
-const INTERVAL_MS = 60_000;
+/** After the first look for peers, when everything that only the start needs has run. */
+const FORGET_FIRST_MS = 9_000;
+/** Serving an update takes code as well, that is not needed for long. */
+const FORGET_EVERY_MS = 3_600_000;
+/** Once the compiler is done with the former, and after the later looks. */
+const RELEASE_FIRST_MS = 10_000;
+const RELEASE_EVERY_MS = 60_000;
 /** "from-to r?xp offset device inode   path", then "Name:   value kB" lines, proc_pid_smaps(5). */
 const MAPPING = /^([0-9a-f]+)-([0-9a-f]+) r-[x-]p [0-9a-f]+ \S+ \d+ +(.*)$/;
 const CLEAN = /^Private_Dirty: +0 kB$/m;
 
 /** Now and then, for as long as this thread lives. */
 export function keepCodeReleased(clock: Clock): void {
-  if (process.platform !== "linux") return;
-  const release = (): void => {
-    releaseCode();
-    clock.after(INTERVAL_MS, release);
-  };
-  clock.after(FIRST_MS, release);
+  repeat(clock, FORGET_FIRST_MS, FORGET_EVERY_MS, forgetCompiled);
+  if (process.platform === "linux") repeat(clock, RELEASE_FIRST_MS, RELEASE_EVERY_MS, releaseCode);
+}
+
+function repeat(clock: Clock, firstMs: number, everyMs: number, work: () => void): void {
+  clock.after(firstMs, () => {
+    work();
+    repeat(clock, everyMs, everyMs, work);
+  });
+}
+
+/**
+ * This thread's machine code and bytecode, as soon as nothing of it runs, and what a full collection finds then.
+ * @internal
+ */
+export function forgetCompiled(): void {
+  // Deprecated, and a Bun without it keeps its code.
+  const { shrink } = Bun as Partial<Pick<typeof Bun, "shrink">>;
+  shrink?.();
 }
 
 function releaseCode(): void {

@@ -4,16 +4,24 @@ import { FsError, isErrno } from "./error.ts";
 
 /**
  * An open file as a ByteSource; the size is the one at this call. What `read` returns is overwritten by
- * the next `read`. The descriptor stays the caller's, who closes it.
+ * the next `read`. The descriptor stays the caller's, who closes it. Memory is held while somebody holds what was
+ * read: a program stays open for as long as it runs, and is read whole only once.
  * @throws {FsError} from `read`: FILE_CHANGED when the file became shorter.
  */
 export function fileSource(fd: number): ByteSource {
-  let buffer = new Uint8Array(0);
+  let last: WeakRef<Uint8Array> | undefined;
+  const bufferOf = (sizeBytes: number): Uint8Array => {
+    const kept = last?.deref();
+    if (kept !== undefined && kept.length >= sizeBytes) return kept;
+    const buffer = new Uint8Array(sizeBytes);
+    last = new WeakRef(buffer);
+    return buffer;
+  };
   const source: ByteSource = {
     sizeBytes: fstatSync(fd).size,
     read(offset, sizeBytes) {
       checkRange(source, offset, sizeBytes);
-      if (buffer.length < sizeBytes) buffer = new Uint8Array(sizeBytes);
+      const buffer = bufferOf(sizeBytes);
       let done = 0;
       while (done < sizeBytes) {
         const count = readSync(fd, buffer, done, sizeBytes - done, offset + done);

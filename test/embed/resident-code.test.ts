@@ -1,5 +1,7 @@
+import { heapStats } from "bun:jsc";
 import { expect, test } from "bun:test";
-import { cleanMappings } from "../../embed/resident-code.ts";
+import { cleanMappings, forgetCompiled } from "../../embed/resident-code.ts";
+import { until } from "../helpers/swarm-world.ts";
 
 const mapping = (head: string, dirtyKb: number): string =>
   `${head}\nRss: 10 kB\nPrivate_Clean: 10 kB\nPrivate_Dirty: ${dirtyKb} kB\nVmFlags: rd ex mr mw me\n`;
@@ -19,4 +21,19 @@ test("gives back nothing but clean, read-only pages of the executable", () => {
     { start: 0x1a40000n, end: 0x684a000n },
   ]);
   expect(cleanMappings("", "/opt/my app")).toEqual([]);
+});
+
+test("forgets what was compiled, and what runs again is compiled again", async () => {
+  const count = 1_000;
+  const source = Array.from({ length: count }, (_, nth) => `(a) => a + ${nth}`).join(",");
+  const url = `data:text/javascript,${encodeURIComponent(`export const functions = [${source}];`)}`;
+  const { functions } = (await import(url)) as { functions: ((a: number) => number)[] };
+  const run = (): number[] => functions.map((add) => add(1));
+  const before = run();
+  const blocks = (): number => heapStats().objectTypeCounts["FunctionCodeBlock"] ?? 0;
+  const compiled = blocks();
+  expect(compiled).toBeGreaterThan(count);
+  forgetCompiled();
+  await until(() => blocks() < compiled - count / 2, "the code to be forgotten");
+  expect(run()).toEqual(before);
 });
