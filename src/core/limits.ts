@@ -65,6 +65,13 @@ export const UPLOAD_PLACES_MAX: number = 24;
 export const CONNECTIONS_IN_MAX: number = 32;
 export const CONNECTIONS_OUT_MAX: number = 16;
 export const CONNECTIONS_PER_HOST_MAX: number = 2;
+/** Handshakes that wait for their connection: beyond the places that are free, one for each address. */
+export const HANDSHAKES_MAX: number = 64;
+/** Handshakes of one address: all the connections that it may have at once, then so many a second. */
+export const HANDSHAKE_BURST: number = 64;
+export const HANDSHAKES_PER_S: number = 4;
+/** Addresses whose handshakes are counted. */
+export const HANDSHAKE_PARTIES_MAX: number = 1024;
 /** Copies on one machine share its loopback address: swarms in a box must still work. */
 export const CONNECTIONS_PER_LOOPBACK_MAX: number = 64;
 /** From accepted connection to accepted auth. Until then a stranger holds one of our slots. */

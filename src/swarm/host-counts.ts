@@ -7,6 +7,19 @@ export function isLoopback(host: string): boolean {
 }
 
 /**
+ * Who counts as one: an address, however many connections it has. The copies on one machine share its loopback
+ * address, and are told apart by their sockets.
+ */
+export function partyOf({ remoteHost, remotePort }: RemoteAddress): string {
+  return isLoopback(remoteHost) ? `${remoteHost}:${remotePort}` : remoteHost;
+}
+
+export interface RemoteAddress {
+  readonly remoteHost: string;
+  readonly remotePort: number;
+}
+
+/**
  * Connections by address: one address must not take all places. Copies on one machine share its loopback
  * address, and whoever can send from it is on this machine already, so there the cap is higher.
  */

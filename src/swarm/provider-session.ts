@@ -16,6 +16,7 @@ import { encodeStatus, type CopyStatus } from "./copy-status.ts";
 import { Deadline } from "./deadline.ts";
 import { SwarmError, violation } from "./error.ts";
 import { Follower } from "./follower.ts";
+import { partyOf } from "./host-counts.ts";
 import type { Holdings } from "./holdings.ts";
 import { decodeClientMessage } from "./decode-messages.ts";
 import { encodeAnswerHead, encodeProviderMessage } from "./encode-messages.ts";
@@ -49,6 +50,8 @@ export interface ProviderContext {
 type Pending = Request & { isCancelled?: boolean };
 
 export class ProviderSession {
+  /** Whose connection it is: host-counts.ts. */
+  readonly party: string;
   readonly #stream: SecretStream;
   readonly #context: ProviderContext;
   readonly #channel: Channel;
@@ -85,7 +88,8 @@ export class ProviderSession {
     this.#onClose = onClose;
     const { clock, upload } = context;
     this.#activeMs = clock.monotonicMs();
-    this.#place = upload.join(stream.rawStream.remoteHost);
+    this.party = partyOf(stream.rawStream);
+    this.#place = upload.join(this.party);
     this.#deadline = new Deadline(clock, () => this.#expire());
     this.#drain = new Deadline(clock, () => this.close(timeout("it does not take its answers")));
     this.#channel = new Channel(stream, {
@@ -109,6 +113,11 @@ export class ProviderSession {
   /** For how long it has asked for nothing; 0 while it waits for an answer. */
   get idleMs(): number {
     return this.#queue.length > 0 ? 0 : this.#context.clock.monotonicMs() - this.#activeMs;
+  }
+
+  /** Bytes that its party has had more than that other one; 0 while it has not been here for long. */
+  lead(other: string): number {
+    return this.#place.lead(other);
   }
 
   close(reason: SwarmError): void {

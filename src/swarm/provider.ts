@@ -1,15 +1,17 @@
 /** Connections that come to us: how many, from where, and what becomes of them. */
-import type { SecretStream, Server } from "@hyperswarm/dht";
+import type { Address, SecretStream, Server } from "@hyperswarm/dht";
 import type HyperDHT from "@hyperswarm/dht";
 import { concat, toHex } from "../core/bytes.ts";
 import {
   AUTH_TIMEOUT_MS,
   CONNECTIONS_IN_MAX,
   GIVE_WAY_AFTER_MS,
+  HANDSHAKES_MAX,
   PEERS_TOLD_MAX,
 } from "../core/limits.ts";
 import { SwarmError } from "./error.ts";
-import { HostCounts } from "./host-counts.ts";
+import { HandshakeRate } from "./handshake-rate.ts";
+import { HostCounts, partyOf } from "./host-counts.ts";
 import type { Peers } from "./peers.ts";
 import { ProviderSession, type ProviderContext } from "./provider-session.ts";
 import { pingRelaysLessOften } from "./relay-pings.ts";
@@ -21,13 +23,23 @@ export interface ListenerContext extends Omit<ProviderContext, "upload"> {
   readonly uploadBytesPerS?: number;
 }
 
+interface Handshake {
+  readonly party: string;
+  /** Monotonic. */
+  readonly untilMs: number;
+}
+
+/** A party that has so many connections more than another one gives way to it. */
+const UNFAIR_LEAD = 2;
+
 export class Provider {
   readonly #context: ListenerContext;
   readonly #upload: Upload;
   readonly #sessions = new Set<ProviderSession>();
   readonly #hosts = new HostCounts();
-  /** Handshakes we let pass, by when they are forgotten if no connection follows; monotonic. */
-  #handshakes: number[] = [];
+  /** Handshakes we let pass, till they are forgotten if no connection follows. */
+  #handshakes: Handshake[] = [];
+  readonly #rate = new HandshakeRate();
   #server: Server | undefined;
 
   constructor(context: ListenerContext) {
@@ -46,7 +58,8 @@ export class Provider {
 
   /** Makes us reachable under the node's key; at our interface addresses as well, unless told not to. */
   async listen(dht: Pick<HyperDHT, "createServer">, shareLocalAddress = true): Promise<void> {
-    const firewall = (key: Uint8Array): boolean => !this.#admits(key);
+    const firewall = (key: Uint8Array, _payload: unknown, { host, port }: Address): boolean =>
+      !this.#admits(key, partyOf({ remoteHost: host, remotePort: port }));
     this.#server = dht.createServer({ firewall, shareLocalAddress }, (stream: SecretStream) =>
       this.accept(stream),
     );
@@ -58,9 +71,11 @@ export class Provider {
   accept(stream: SecretStream): void {
     // A stream without a listener for its error would end the process.
     stream.on("error", () => undefined);
-    this.#handshakes.shift();
     const { remoteHost } = stream.rawStream;
-    if (this.#sessions.size >= CONNECTIONS_IN_MAX) this.#idle[0]?.close(gaveWay());
+    const party = partyOf(stream.rawStream);
+    const at = this.#handshakes.findIndex((handshake) => handshake.party === party);
+    this.#handshakes.splice(Math.max(0, at), 1);
+    if (this.#sessions.size >= CONNECTIONS_IN_MAX) this.#givingWayTo(party)?.close(gaveWay());
     if (this.#sessions.size >= CONNECTIONS_IN_MAX || !this.#hosts.tryAdd(remoteHost)) {
       stream.destroy();
       return;
@@ -103,26 +118,46 @@ export class Provider {
 
   /**
    * Before anything is kept for a handshake. A place counts as taken from here on, not only from the
-   * connection on: a flood of handshakes that lead nowhere is bounded as well.
+   * connection on: a flood of handshakes that lead nowhere is bounded as well, and keeps nobody else out.
    */
-  #admits(key: Uint8Array): boolean {
+  #admits(key: Uint8Array, party: string): boolean {
     const nowMs = this.#context.clock.monotonicMs();
-    this.#handshakes = this.#handshakes.filter((untilMs) => untilMs > nowMs);
-    const taken = this.#sessions.size - this.#idle.length + this.#handshakes.length;
-    if (taken >= CONNECTIONS_IN_MAX) return false;
+    this.#handshakes = this.#handshakes.filter(({ untilMs }) => untilMs > nowMs);
     if (this.#context.peers.isBanned(toHex(key))) return false;
-    this.#handshakes.push(nowMs + AUTH_TIMEOUT_MS);
+    if (!this.#rate.allows(party, nowMs)) return false;
+    const taken = this.#sessions.size - this.#idle.length + this.#handshakes.length;
+    if (taken >= CONNECTIONS_IN_MAX) {
+      const isFull = this.#sessions.size >= CONNECTIONS_IN_MAX;
+      if (this.#handshakes.length >= HANDSHAKES_MAX) return false;
+      if (this.#handshakes.some((handshake) => handshake.party === party)) return false;
+      if (isFull && this.#givingWayTo(party) === undefined) return false;
+    }
+    this.#handshakes.push({ party, untilMs: nowMs + AUTH_TIMEOUT_MS });
     return true;
   }
 
-  /** D10: connections that ask for nothing must not keep those out who would. */
+  /**
+   * D10, when all places are taken: who asks for nothing, whose party has several places, or has read for long and
+   * more than who comes. Whoever comes back under another key is the same party.
+   */
+  #givingWayTo(party: string): ProviderSession | undefined {
+    const [idle] = this.#idle;
+    if (idle !== undefined) return idle;
+    const byParty = Map.groupBy(this.#sessions, (session) => session.party);
+    const ours = byParty.get(party)?.length ?? 0;
+    const [most = []] = [...byParty.values()].sort((a, b) => b.length - a.length);
+    if (most.length >= ours + UNFAIR_LEAD) return most.toSorted((a, b) => b.idleMs - a.idleMs)[0];
+    const [first] = [...this.#sessions].sort((a, b) => b.lead(party) - a.lead(party));
+    return first !== undefined && first.lead(party) > 0 ? first : undefined;
+  }
+
   get #idle(): ProviderSession[] {
     return [...this.#sessions].filter(({ idleMs }) => idleMs >= GIVE_WAY_AFTER_MS);
   }
 }
 
 function gaveWay(): SwarmError {
-  return new SwarmError("CLOSED", "the connection was idle and somebody else needed it", {
+  return new SwarmError("CLOSED", "somebody else needed the place of this connection more", {
     blame: "local",
   });
 }

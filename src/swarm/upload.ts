@@ -11,7 +11,6 @@
  */
 import type { Clock } from "../core/clock.ts";
 import { ANSWER_MAX_BYTES, GIVE_WAY_AFTER_MS, UPLOAD_PLACES_MAX } from "../core/limits.ts";
-import { isLoopback } from "./host-counts.ts";
 
 /** How far ahead a newcomer is: most updates are smaller. */
 const CREDIT_BYTES = 4 * 1024 * 1024;
@@ -26,7 +25,7 @@ const PLACE_MIN_BYTES_PER_S = 32 * 1024;
 /** A holder who has had more than who waits has to give way after this long. */
 const TENURE_MS = 30_000;
 
-/** One address, or on loopback one connection. */
+/** One address, or on loopback one socket. */
 interface Party {
   /** Virtual time at which it has had its share; see #now. */
   finish: number;
@@ -59,6 +58,8 @@ export interface UploadPlace {
   turn(): Promise<(sizeBytes: number) => void>;
   /** The connection is over. */
   leave(): void;
+  /** Bytes that its party has had more than that other one; 0 while it has not been here for long. */
+  lead(other: string): number;
 }
 
 export class Upload {
@@ -86,15 +87,21 @@ export class Upload {
     this.#filledMs = clock.monotonicMs();
   }
 
-  /** A connection from this address; has no place yet. */
-  join(host: string): UploadPlace {
-    const party = this.#partyOf(host);
+  /** A connection of this party (host-counts.ts); has no place yet. */
+  join(name: string): UploadPlace {
+    const party = this.#partyOf(name);
+    const openedMs = this.#clock.monotonicMs();
     party.places++;
     const place: Place = { party, heldSinceMs: 0, lastTurnMs: 0, turns: 0 };
     return {
       take: () => this.#take(place),
       turn: () => this.#turn(place),
       leave: () => this.#leave(place),
+      lead: (other) => {
+        if (this.#clock.monotonicMs() - openedMs < TENURE_MS) return 0;
+        const fresh = this.#now - CREDIT_BYTES;
+        return party.finish - Math.max(this.#parties.get(other)?.finish ?? fresh, fresh);
+      },
     };
   }
 
@@ -104,15 +111,14 @@ export class Upload {
     this.#cancelTimer = undefined;
   }
 
-  #partyOf(host: string): Party {
+  #partyOf(name: string): Party {
     for (const [known, { places, finish }] of this.#parties) {
       // As good as a newcomer: nothing to remember.
       if (places === 0 && finish <= this.#now - CREDIT_BYTES) this.#parties.delete(known);
     }
     const fresh: Party = { finish: this.#now - CREDIT_BYTES, waiting: [], places: 0 };
-    if (isLoopback(host)) return fresh;
-    const known = this.#parties.get(host);
-    if (known === undefined) this.#parties.set(host, fresh);
+    const known = this.#parties.get(name);
+    if (known === undefined) this.#parties.set(name, fresh);
     return known ?? fresh;
   }
 

@@ -10,7 +10,7 @@ import type { SignedRecord } from "../../src/exe/extension.ts";
 import type { Holding } from "../../src/swarm/holdings.ts";
 import type { ClientMessage, Request } from "../../src/swarm/messages.ts";
 import { noise } from "../helpers/release.ts";
-import { bent, type Behaviour } from "./evil-provider.ts";
+import { bent, type Behaviour, type Conversation } from "./evil-provider.ts";
 
 type PieceRequest = Extract<Request, { type: "piece" }>;
 
@@ -62,6 +62,11 @@ const answering = (
   function behaviour() {
     return { onMessage: (message, talk) => message.type === type && onMessage(message, talk) };
   };
+
+/** Past the encryption, as an attacker's own transport would write. */
+function rawOf({ stream }: Conversation): { write(bytes: Uint8Array): boolean } {
+  return stream.rawStream as unknown as { write(bytes: Uint8Array): boolean };
+}
 
 /** What a getter has not asked for in any way. */
 const UNASKED_DELTA = encodePiece(new Uint8Array(60_000), Uint8Array.of(0, 0));
@@ -179,7 +184,7 @@ export function attacksOn(target: AttackTarget): readonly Attack[] {
       name: "D3: one byte a second",
       behaviour: answering("piece", (message, talk) => {
         // The frame's length says 64 KiB; then a byte now and then.
-        const raw = talk.stream.rawStream as unknown as { write(bytes: Uint8Array): boolean };
+        const raw = rawOf(talk);
         if (talk.pieces > 1) return true;
         raw.write(Uint8Array.of(0, 0, 1));
         const timer = setInterval(() => raw.write(Uint8Array.of(0)), 1_000 / speed);
@@ -217,6 +222,15 @@ export function attacksOn(target: AttackTarget): readonly Attack[] {
       name: "D4: a frame above the limit",
       behaviour: answering("piece", (_, talk) => {
         talk.sayRaw(new Uint8Array(FRAME_MAX_BYTES + 1));
+        return true;
+      }),
+      fate: "banned",
+      acceptedAlone: "nothing",
+    },
+    {
+      name: "D11: claims a frame of 16 MiB, and then nothing comes",
+      behaviour: answering("piece", (_, talk) => {
+        rawOf(talk).write(Uint8Array.of(0xff, 0xff, 0xff, 0));
         return true;
       }),
       fate: "banned",
@@ -275,7 +289,7 @@ export function attacksOn(target: AttackTarget): readonly Attack[] {
         const { region } = target.stale();
         return answering("region", (message, talk) => {
           if (message.type === "region")
-            talk.say({ type: "region", id: message.id, bytes: region });
+            talk.say({ type: "region", id: message.id, bytes: encodePiece(region) });
           return true;
         })();
       },

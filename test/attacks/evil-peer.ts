@@ -6,7 +6,8 @@
  *     --behaviour "D3: one byte a second" [--count 20]
  *   bun test/attacks/evil-peer.ts --list
  *
- * Says "ready" when it is announced, and ends by a signal. Only for networks of one's own: the bootstrap node has
+ * "all" is every behaviour, each of some of them. Says "ready" when it is announced; ends by a signal, and then says
+ * how often it was visited and how much was asked. Only for networks of one's own: the bootstrap node has
  * to be named.
  */
 import { parseArgs } from "node:util";
@@ -23,7 +24,7 @@ import type { SwarmScope } from "../../src/swarm/scope.ts";
 import { topicOf } from "../../src/swarm/topic.ts";
 import { APP, makeRelease } from "../helpers/release.ts";
 import { attacksOn } from "./behaviours.ts";
-import { bentSignature, evilProvider } from "./evil-provider.ts";
+import { bentSignature, evilProvider, type EvilProvider } from "./evil-provider.ts";
 
 const { values } = parseArgs({
   options: {
@@ -77,8 +78,8 @@ if (values.list) {
   for (const { name } of attacks) console.log(name);
   process.exit(0);
 }
-const attack = attacks.find(({ name }) => name === values.behaviour);
-if (attack === undefined) throw new Error("no such behaviour: see --list");
+const chosen = attacks.filter(({ name }) => ["all", name].includes(values.behaviour));
+if (chosen.length === 0) throw new Error("no such behaviour: see --list");
 const { holding, scope } = (target ??= read(values.release));
 const HyperDHT = await loadHyperDHT();
 const node = await createNode({
@@ -87,12 +88,24 @@ const node = await createNode({
   firewalled: false,
 });
 const minute = unixMinute(Date.now());
+const liars: EvilProvider[] = [];
 for (let liar = 0; liar < Number(values.count); liar++) {
   const keys = HyperDHT.keyPair();
-  await evilProvider(node, keys, scope, holding, attack.behaviour());
+  const attack = chosen[liar % chosen.length];
+  liars.push(await evilProvider(node, keys, scope, holding, attack?.behaviour()));
   // Some minutes ahead: the test may take that long.
   await Promise.all(
     [0, 1, 2].map((ahead) => node.announce(topicOf(scope, minute + ahead), keys, []).finished()),
   );
 }
+process.on("SIGTERM", () => {
+  const visited = liars.filter((one) => one.visits() > 0).length;
+  const visits = liars.reduce((sum, one) => sum + one.visits(), 0);
+  const pieces = liars.reduce(
+    (sum, { heard }) => sum + heard.filter(({ type }) => type === "piece").length,
+    0,
+  );
+  console.log(JSON.stringify({ visited, visits, pieces }));
+  process.exit(0);
+});
 console.log("ready");

@@ -1,146 +1,119 @@
 /**
- * Every lie of group D against the real compiled program: one honest peer and one liar, then one honest peer among
- * 20. The program has to become the new version, and a liar may waste two chunks of its download.
+ * Every case of group D against the real compiled program. Lies: one honest peer and one liar, then one honest peer
+ * among 20, and all lies at once; the program has to become the new version, and a liar may waste two chunks of its
+ * download. Floods: the program serves all the same, at half its rate at least, within its memory. Nobody but liars:
+ * nothing happens but a warning, and one honest peer ends it.
  *
- *   bun test/attacks/matrix.ts [part of a behaviour's name]      prints a table; exits 1 when a case fails
+ *   bun test/attacks/matrix.ts [part of a case's name]      prints a table; exits 1 when a case fails
  */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { systemClock } from "../../src/core/clock.ts";
-import { sha256 } from "../../src/core/hash.ts";
-import { publicKeyOf } from "../../src/core/keys.ts";
 import { CHUNK_MAX_BYTES } from "../../src/core/limits.ts";
-import { Swarm } from "../../src/swarm/swarm.ts";
-import { blobApp } from "../helpers/blob-app.ts";
-import { E2eReleases, E2eWorld } from "../helpers/e2e-world.ts";
+import { behaviours } from "./evil.ts";
+import { Matrix } from "./matrix-world.ts";
 
-const EVIL_PEER = join(import.meta.dir, "evil-peer.ts");
-/** A download of a dozen pieces and more. */
-const BLOB_BYTES = 3_000_000;
-const CASE_TIMEOUT_MS = 55_000;
 export const LIARS = 20;
+const MEMORY_MAX_BYTES = 64 * 1024 * 1024;
+const DESCRIPTORS_MAX = 256;
+const RATE_SHARE = 0.5;
+/** What has not begun by then counts as failed. */
+const TOTAL_MS = 25 * 60_000;
+const FLOODS: readonly (readonly [name: string, kind: string])[] = [
+  ["D10: 64 clients that read chunks without end", "reads"],
+  ["D10: 64 clients that are let in and ask for nothing, again and again", "idle"],
+  ["D11: 64 clients that promise 16 MiB or nothing, and are silent", "frames"],
+];
+/** Enough to be alone with: what is wrong, and what never comes. */
+const ALONE = ["D9: the valid record, region and table, and bytes of its own", "D3: never answers"];
 
-export interface CaseReport {
-  /** From the start of the old version to the new one running. */
-  readonly seconds: number;
-  /** Bytes of answers that came to the program. */
-  readonly wireBytes: number;
-}
+const matrix = new Matrix();
+const endMs = performance.now() + TOTAL_MS;
+let cases = 0;
+const failures: string[] = [];
 
-export class Matrix {
-  readonly #releases = new E2eReleases();
-  #old = "";
-  #next = "";
-
-  async prepare(): Promise<void> {
-    this.#old = await this.#releases.get({
-      version: "1.0.0",
-      source: blobApp("one", 1, BLOB_BYTES),
-    });
-    this.#next = await this.#releases.get({
-      version: "1.0.1",
-      source: blobApp("two", 2, BLOB_BYTES),
-    });
-  }
-
-  remove(): void {
-    this.#releases.remove();
-  }
-
-  /** Throws when the program does not become the new version in time. */
-  async run(behaviour: string, liars: number): Promise<CaseReport> {
-    const world = await E2eWorld.create(this.#releases);
-    let evil: Bun.Subprocess<"ignore", "pipe", "inherit"> | undefined;
-    let honest: Swarm | undefined;
-    try {
-      const { record, region, table, stream } = world.holding(this.#next);
-      const { app, target, channel } = record.record;
-      const bootstrap = world.net.bootstrap;
-      if (liars > 0) evil = await this.#evil(behaviour, liars, bootstrap);
-      honest = await Swarm.start({
-        owner: publicKeyOf(this.#releases.seed),
-        name: { app, target, channel },
-        sharedSecret: undefined,
-        bootstrap,
-        clock: systemClock,
-        log: () => undefined,
-      });
-      honest.serve({ record, region, table, stream });
-      await honest.discover();
-      const path = world.copy(this.#old);
-      const startMs = performance.now();
-      const program = await world.run(path);
-      await program.event("start", 2, CASE_TIMEOUT_MS);
-      const seconds = (performance.now() - startMs) / 1_000;
-      const isRight =
-        sha256(readFileSync(path)).toHex() === sha256(readFileSync(this.#next)).toHex();
-      if (!isRight) throw new Error("another file than the release");
-      const wireBytes = Number(program.all("progress").at(-1)?.["wireBytes"]);
-      return { seconds, wireBytes };
-    } finally {
-      evil?.kill("SIGKILL");
-      await evil?.exited;
-      await honest?.destroy();
-      await world.destroy();
-    }
-  }
-
-  async #evil(
-    behaviour: string,
-    liars: number,
-    bootstrap: readonly { readonly host: string; readonly port: number }[],
-  ): Promise<Bun.Subprocess<"ignore", "pipe", "inherit">> {
-    const child = Bun.spawn(
-      [process.execPath, EVIL_PEER].concat(
-        ["--release", this.#next, "--older", this.#old, "--behaviour", behaviour],
-        ["--bootstrap", bootstrap.map(({ host, port }) => `${host}:${port}`).join(",")],
-        ["--count", `${liars}`],
-      ),
-      { stdin: "ignore", stdout: "pipe", stderr: "inherit", timeout: 2 * CASE_TIMEOUT_MS },
-    );
-    for await (const text of child.stdout) {
-      if (new TextDecoder().decode(text).includes("ready")) return child;
-    }
-    throw new Error("the evil peer ended");
+/** One cell of the table. `act` says what was seen, and throws when it is not as it should be. */
+async function cell(name: string, act: () => Promise<string>): Promise<string> {
+  cases++;
+  try {
+    if (performance.now() > endMs) throw new Error("no time left");
+    return await act();
+  } catch (error) {
+    failures.push(name);
+    return `FAILED (${String(error).split("\n")[0]})`;
   }
 }
 
-export function behaviours(): string[] {
-  const { stdout } = Bun.spawnSync([process.execPath, EVIL_PEER, "--list"]);
-  return stdout.toString().trim().split("\n");
+function seen(seconds: number, ...rest: readonly string[]): string {
+  return [`${seconds.toFixed(1)} s`, ...rest].join(", ");
+}
+
+const kB = (bytes: number): string => `${(bytes / 1_000).toFixed(1)} kB`;
+const MB = (bytes: number): string => `${(bytes / 1_000_000).toFixed(1)} MB`;
+
+async function lies(behaviour: string, liars: number, honestBytes: number): Promise<string> {
+  const { seconds, wireBytes, visited } = await matrix.lies(behaviour, liars);
+  const wasted = Math.max(0, wireBytes - honestBytes) / liars;
+  if (wasted > 2 * CHUNK_MAX_BYTES) throw new Error(`${kB(wasted)} for each liar`);
+  return seen(seconds, `${visited} visited`, `${kB(wasted)} wasted for each`);
+}
+
+async function flood(kind: string, calm: Awaited<ReturnType<Matrix["flood"]>>): Promise<string> {
+  const { seconds, bytesPerS, memoryBytes, descriptors, admitted } = await matrix.flood(kind);
+  const grown = memoryBytes - calm.memoryBytes;
+  const share = bytesPerS / calm.bytesPerS;
+  if (admitted === 0) throw new Error("nobody was let in");
+  if (share < RATE_SHARE) throw new Error(`${(100 * share).toFixed(0)} % of its rate`);
+  if (grown > MEMORY_MAX_BYTES) throw new Error(`${MB(grown)} more memory`);
+  if (descriptors > DESCRIPTORS_MAX) throw new Error(`${descriptors} descriptors`);
+  const growth = MB(Math.max(0, grown));
+  return seen(
+    seconds,
+    `${(100 * share).toFixed(0)} % of its rate, ${growth} more memory, ${descriptors} descriptors, ${admitted} let in`,
+  );
 }
 
 async function main(): Promise<number> {
   const part = process.argv[2] ?? "";
-  const matrix = new Matrix();
-  let failed = 0;
+  const isWanted = (name: string): boolean => name.includes(part);
+  const startMs = performance.now();
   try {
     await matrix.prepare();
-    const control = await matrix.run("", 0);
+    const names = behaviours();
+    const control = await matrix.lies("", 0);
     console.log(`no liar: ${control.seconds.toFixed(1)} s, ${control.wireBytes} bytes`);
-    for (const behaviour of behaviours().filter((name) => name.includes(part))) {
-      const cells: string[] = [];
-      for (const liars of [1, LIARS]) {
-        try {
-          const { seconds, wireBytes } = await matrix.run(behaviour, liars);
-          const wastedBytes = Math.max(0, wireBytes - control.wireBytes) / liars;
-          const isFrugal = wastedBytes <= 2 * CHUNK_MAX_BYTES;
-          if (!isFrugal) failed++;
-          cells.push(
-            `${seconds.toFixed(1)} s, ${(wastedBytes / 1_000).toFixed(1)} kB${isFrugal ? "" : " TOO MUCH"}`,
-          );
-        } catch (error) {
-          failed++;
-          cells.push(`FAILED (${String(error).split("\n")[0]})`);
-        }
+    for (const name of names.filter(isWanted)) {
+      const one = await cell(name, () => lies(name, 1, control.wireBytes));
+      const many = await cell(name, () => lies(name, LIARS, control.wireBytes));
+      console.log(`| ${name} | ${one} | ${many} |`);
+    }
+    if (isWanted("all")) {
+      const all = await cell("all", () => lies("all", names.length, control.wireBytes));
+      console.log(`| all lies at once | | ${all} |`);
+    }
+    const floods = FLOODS.filter(([name]) => isWanted(name));
+    if (floods.length > 0) {
+      const calm = await matrix.flood("");
+      console.log(
+        `no flood: ${calm.seconds.toFixed(1)} s, ${MB(calm.bytesPerS)} a second, ${MB(calm.memoryBytes)} of memory`,
+      );
+      for (const [name, kind] of floods) {
+        console.log(`| ${name} | ${await cell(name, () => flood(kind, calm))} |`);
       }
-      console.log(`| ${behaviour} | ${cells.join(" | ")} |`);
+    }
+    for (const lie of ALONE.filter((name) => isWanted(`D13 ${name}`))) {
+      const name = names.find((one) => one.startsWith(lie)) ?? lie;
+      const found = await cell(name, async () => {
+        const { seconds, visited, memoryBytes, code } = await matrix.alone(name, LIARS);
+        return seen(seconds, `${visited} visited, ${code} told, ${MB(memoryBytes)} of memory`);
+      });
+      console.log(`| D13: nobody but ${LIARS} of ${name}; then one honest peer | ${found} |`);
     }
   } finally {
     matrix.remove();
   }
-  console.log(failed === 0 ? "all cases passed" : `${failed} cases failed`);
-  return failed === 0 ? 0 : 1;
+  const minutes = ((performance.now() - startMs) / 60_000).toFixed(1);
+  console.log(
+    `${cases - failures.length} of ${cases} cases passed in ${minutes} minutes${failures.map((name) => `\nfailed: ${name}`).join("")}`,
+  );
+  return failures.length === 0 ? 0 : 1;
 }
 
 if (import.meta.main) process.exit(await main());

@@ -74,6 +74,19 @@ describe("a zstd frame", () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(64 * 1024 * 1024);
   });
 
+  test("is not decompressed when it says another size than was asked for", () => {
+    // A block of one byte repeated, as below, and as large as the header of a frame can say.
+    const frameOf = (sizeBytes: number): Uint8Array => {
+      const out = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0xa0, 0, 0, 0, 0, 3, 0, 0x10, 7);
+      new DataView(out.buffer).setUint32(5, sizeBytes, true);
+      return out;
+    };
+    expect(decompress(frameOf(131_072), 131_072).length).toBe(131_072);
+    const bomb = concat(Uint8Array.of(1), frameOf(0xf000_0000));
+    // Refused by what it says, not by what has come out.
+    expect(() => decodePiece(bomb, 65_536, undefined)).toThrow("would have another length");
+  });
+
   test("is refused when it has a window, a checksum or a dictionary instead", () => {
     // A window descriptor may ask for 128 MiB of memory to decode ten bytes.
     for (const descriptor of [0x00, 0x40, 0x64, 0x61, 0x68]) {

@@ -3,6 +3,8 @@ export interface AppOptions {
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** It is killed after this. */
+  readonly lifetimeMs?: number;
 }
 
 /** What the app of e2e-app.ts prints: one JSON object a line, with at least a name. */
@@ -22,7 +24,10 @@ export class AppProcess {
   readonly #child: Bun.Subprocess<"pipe", "pipe", "pipe">;
   readonly #readers: Promise<void>[];
 
-  constructor(path: string, { args = [], env = {}, cwd }: AppOptions = {}) {
+  constructor(
+    path: string,
+    { args = [], env = {}, cwd, lifetimeMs = LIFETIME_MS }: AppOptions = {},
+  ) {
     this.#child = Bun.spawn([path, ...args], {
       stdin: "pipe",
       stdout: "pipe",
@@ -30,7 +35,7 @@ export class AppProcess {
       // Nothing of the test runner's own environment may decide what the app does.
       env: { PATH: process.env["PATH"] ?? "", ...env },
       ...(cwd === undefined ? {} : { cwd }),
-      timeout: LIFETIME_MS,
+      timeout: lifetimeMs,
       killSignal: "SIGKILL",
     });
     this.#readers = [

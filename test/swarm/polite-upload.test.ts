@@ -106,6 +106,28 @@ test("D10: connections that ask for nothing give way to who would", async () => 
   for (const { stream } of [...idle, late]) stream.destroy();
 });
 
+test("D10: one who reads on all connections gives some of them to strangers, and gets none back", async () => {
+  const provider = await world.provider([release], { uploadBytesPerS: 20_000 });
+  const dht = await world.net.createNode();
+  const open = async (): Promise<RawClient> => {
+    const key = HyperDHT.keyPair();
+    return (await openRawClient(dht, provider.publicKey, key, world.scope)).enter();
+  };
+  const greedy: RawClient[] = [];
+  for (let i = 0; i < CONNECTIONS_IN_MAX; i++) greedy.push(await open());
+  for (const client of greedy) client.send(...Array.from({ length: 15 }, (_, at) => piece(at, at)));
+  await until(() => provider.servedBytes() > 0, "them to be at work");
+  // The same socket has none to give to itself.
+  expect(await open().catch(() => "refused")).toBe("refused");
+  for (const _ of [1, 2]) {
+    const stranger = await (await world.rawClient(provider.publicKey)).enter();
+    world.onDestroy(() => stranger.stream.destroy());
+  }
+  await until(() => greedy.filter(({ isClosed }) => isClosed).length === 2, "room to be made");
+  expect(provider.provider.connections).toBe(CONNECTIONS_IN_MAX);
+  for (const { stream } of greedy) stream.destroy();
+}, 30_000);
+
 test("who serves nobody cannot be reached, and hears of newer releases all the same", async () => {
   const provider = await world.swarm();
   provider.serve(release);

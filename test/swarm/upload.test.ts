@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { GIVE_WAY_AFTER_MS, UPLOAD_PLACES_MAX } from "../../src/core/limits.ts";
+import { partyOf } from "../../src/swarm/host-counts.ts";
 import { Upload, type UploadPlace } from "../../src/swarm/upload.ts";
 import { FakeClock } from "../helpers/clock.ts";
 
@@ -97,7 +98,8 @@ describe("whose turn it is", () => {
     expect(small.gotBytes / large.gotBytes).toBeLessThan(1.25);
   });
 
-  test("an address is one party, however many connections it has; on loopback each is its own", async () => {
+  test("an address is one party, however many connections it has; on loopback each socket is its own", async () => {
+    const remote = (remoteHost: string, at: number) => ({ remoteHost, remotePort: 5_000 + at });
     for (const [host, share] of [
       ["10.0.0.2", 0.5],
       ["127.0.0.1", 0.2],
@@ -105,7 +107,10 @@ describe("whose turn it is", () => {
       const clock = new FakeClock();
       const upload = new Upload(clock, 1_000_000);
       const one = new Reader(upload, "10.0.0.1");
-      const many = Array.from({ length: 4 }, () => new Reader(upload, host));
+      const many = Array.from(
+        { length: 4 },
+        (_, at) => new Reader(upload, partyOf(remote(host, at))),
+      );
       let isOn = true;
       for (const reader of [one, ...many]) void reader.read(() => isOn);
       await pass(clock, 20_000);
@@ -207,6 +212,23 @@ describe("places", () => {
     await pass(clock, 2_000, 100);
     expect(late.take()).toBe(true);
     expect(greedy.place.take()).toBe(false);
+    isOn = false;
+  });
+
+  test("D10: who reads for long is ahead of a stranger, and not of itself under another key", async () => {
+    const clock = new FakeClock();
+    const upload = new Upload(clock, 1_000_000);
+    const greedy = new Reader(upload, "10.0.0.1");
+    const other = new Reader(upload, "10.0.0.2");
+    let isOn = true;
+    for (const reader of [greedy, other]) void reader.read(() => isOn);
+    await pass(clock, 29_000, 100);
+    expect(greedy.place.lead("10.0.0.3")).toBe(0);
+    await pass(clock, 2_000, 100);
+    expect(greedy.place.lead("10.0.0.3")).toBeGreaterThan(3 * MiB);
+    // The one is as good as the other, however often it comes.
+    expect(greedy.place.lead("10.0.0.1")).toBe(0);
+    expect(greedy.place.lead("10.0.0.2")).toBeLessThan(MiB);
     isOn = false;
   });
 });
