@@ -113,6 +113,8 @@ const commands = {
       checkRegion: (bytes) => void checkRegion(owner, bytes, record),
       missing: ({ count }) => Array.from({ length: count }, (_, index) => index),
       onChunk: ({ offset }, bytes) => void writeSync(fd, bytes, 0, bytes.length, offset),
+      // Others who fetch it have what is here already, as in an app.
+      written: () => ({ stream: fileSource(fd), chunks: [] }),
       onProgress: (now) => {
         wireBytes = now.wireBytes;
         providers = Math.max(providers, now.providers);

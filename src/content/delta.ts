@@ -13,7 +13,7 @@
  * and again (Percival, "Naive differences of executable code", 2003). Listing the changed bytes instead
  * of compressing mostly zeros makes that 10 % smaller and ten times as fast.
  */
-import { concat } from "../core/bytes.ts";
+import { concat, release } from "../core/bytes.ts";
 import { Reader } from "../core/reader.ts";
 import type { ByteSource } from "../core/source.ts";
 import { ContentError } from "./error.ts";
@@ -59,11 +59,14 @@ export function encodeDelta(
   changes.end();
   const news = newsOf(piece, copies);
   const dictionary = news.length < COMPRESS_FROM_BYTES ? undefined : copiedOf(piece, copies);
-  return concat(
+  const delta = concat(
     ...section(control.bytes),
     ...section(changes.values),
     ...section(news, dictionary),
   );
+  changes.release();
+  release(news);
+  return delta;
 }
 
 /**
@@ -74,7 +77,8 @@ export function applyDelta(delta: Uint8Array, old: ByteSource, sizeBytes: number
   const reader = new Reader(delta);
   const controlMax = CONTROL_FACTOR * sizeBytes + CONTROL_EXTRA_BYTES;
   const control = new Reader(readSection(reader, controlMax));
-  const changes = new Reader(readSection(reader, sizeBytes));
+  const values = readSection(reader, sizeBytes);
+  const changes = new Reader(values);
   const piece = new Uint8Array(sizeBytes);
   const copies = readCopies(control, old.sizeBytes, sizeBytes);
   for (const { at, from, sizeBytes: count } of copies) piece.set(old.read(from, count), at);
@@ -83,7 +87,9 @@ export function applyDelta(delta: Uint8Array, old: ByteSource, sizeBytes: number
   changes.end();
   const copiedBytes = copies.reduce((sum, copy) => sum + copy.sizeBytes, 0);
   const newsMax = sizeBytes - copiedBytes;
-  const news = new Reader(readSection(reader, newsMax, () => copiedOf(piece, copies)));
+  release(values);
+  const inserted = readSection(reader, newsMax, () => copiedOf(piece, copies));
+  const news = new Reader(inserted);
   reader.end();
   let end = 0;
   for (const { at, sizeBytes: count } of [...copies, { at: sizeBytes, sizeBytes: 0 }]) {
@@ -91,6 +97,7 @@ export function applyDelta(delta: Uint8Array, old: ByteSource, sizeBytes: number
     end = at + count;
   }
   news.end();
+  release(inserted);
   return piece;
 }
 
@@ -129,6 +136,11 @@ class Changes {
   end(): void {
     if (this.#equal > 0 || this.#changed > 0) this.#flush();
     if (this.#equal > 0) this.#flush();
+  }
+
+  /** Ends `values`. */
+  release(): void {
+    release(this.#values);
   }
 
   #change(value: number): void {

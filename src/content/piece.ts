@@ -8,7 +8,7 @@
  *
  * Nothing of it is believed: what comes out is compared with the hashes of the table.
  */
-import { concat } from "../core/bytes.ts";
+import { concat, release } from "../core/bytes.ts";
 import { ANSWER_MAX_BYTES } from "../core/limits.ts";
 import type { ByteSource } from "../core/source.ts";
 import { applyDelta } from "./delta.ts";
@@ -30,14 +30,17 @@ const GOOD_DELTA_SHARE = 0.25;
 /** The shortest form; `delta` is one that the getter can apply. A new array. */
 export function encodePiece(piece: Uint8Array, delta?: Uint8Array): Uint8Array {
   let best: readonly [number, Uint8Array] = [RAW, piece];
+  let frame: Uint8Array | undefined;
   if (delta !== undefined) best = [DELTA, delta];
   if (best[1].length > GOOD_DELTA_SHARE * piece.length) {
-    const frame = compress(piece, undefined, LEVEL);
+    frame = compress(piece, undefined, LEVEL);
     if (frame.length < best[1].length) best = [ZSTD, frame];
     if (piece.length < best[1].length) best = [RAW, piece];
   }
-  if (best[1].length > ANSWER_MAX_BYTES) return Uint8Array.of(TOO_LARGE);
-  return concat(Uint8Array.of(best[0]), best[1]);
+  const isTooLong = best[1].length > ANSWER_MAX_BYTES;
+  const coded = isTooLong ? Uint8Array.of(TOO_LARGE) : concat(Uint8Array.of(best[0]), best[1]);
+  if (frame !== undefined) release(frame);
+  return coded;
 }
 
 export function isTooLarge(coded: Uint8Array): boolean {

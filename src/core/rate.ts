@@ -1,6 +1,6 @@
 import type { Clock } from "./clock.ts";
 
-/** Over how long the rate is averaged. */
+/** Over how long the rate is averaged, unless told otherwise. */
 const WINDOW_MS = 5_000;
 
 export interface Speed {
@@ -9,13 +9,15 @@ export interface Speed {
   readonly leftS: number | undefined;
 }
 
-/** Bytes per second of the last few seconds. */
+/** Bytes per second of the last while. */
 export class Rate {
   readonly #clock: Clock;
+  readonly #windowMs: number;
   #samples: { readonly atMs: number; readonly doneBytes: number }[] = [];
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, windowMs: number = WINDOW_MS) {
     this.#clock = clock;
+    this.#windowMs = windowMs;
   }
 
   at(doneBytes: number, totalBytes: number): Speed {
@@ -24,7 +26,7 @@ export class Rate {
     if (doneBytes < (this.#samples.at(-1)?.doneBytes ?? 0)) this.#samples = [];
     this.#samples.push({ atMs, doneBytes });
     // The newest sample from before the window stays: it is where the window begins.
-    const begin = this.#samples.findLastIndex((sample) => sample.atMs <= atMs - WINDOW_MS);
+    const begin = this.#samples.findLastIndex((sample) => sample.atMs <= atMs - this.#windowMs);
     if (begin > 0) this.#samples.splice(0, begin);
     const [first] = this.#samples;
     const elapsedMs = atMs - (first?.atMs ?? atMs);

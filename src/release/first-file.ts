@@ -24,7 +24,7 @@ import { FsError } from "../fs/error.ts";
 import { fileSource } from "../fs/file-source.ts";
 import { removeTemporary } from "../fs/remove-temporary.ts";
 import { createBeside, discard, isTemporaryOf, syncDirectory } from "../fs/temporary-file.ts";
-import type { FetchProgress } from "../swarm/download.ts";
+import type { FetchProgress } from "../swarm/fetch-options.ts";
 import type { Swarm } from "../swarm/swarm.ts";
 
 export interface FirstFileOptions {

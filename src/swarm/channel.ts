@@ -2,6 +2,7 @@
  * A connection as frames of bytes: bounded in both directions, closed once, with one reason.
  */
 import type { SecretStream } from "@hyperswarm/dht";
+import { release } from "../core/bytes.ts";
 import { FRAME_MAX_BYTES, HELLO_MAX_BYTES } from "../core/limits.ts";
 import { SwarmError, violation } from "./error.ts";
 
@@ -17,6 +18,8 @@ export interface ChannelEvents {
 
 /** crypto_secretstream_xchacha20poly1305_ABYTES: what encryption adds to a frame. */
 const SEAL_BYTES = 17;
+/** Of it behind the frame. */
+const MAC_BYTES = 16;
 
 export class Channel {
   readonly #stream: SecretStream;
@@ -101,6 +104,20 @@ export class Channel {
     };
     Reflect.set(this.#stream, "_utp", { setContentSize });
   }
+}
+
+/** What is in front of an answer in memory of its own: length, tag and the frame's head. */
+const ANSWER_HEAD_MAX_BYTES = 3 + 1 + 14;
+
+/**
+ * Gives back the memory of an answer that nobody needs any more, of which `bytes` are the body. A frame that did not come in
+ * one piece was put together in a buffer of its own, with its authenticator behind it; where anything else could be in the buffer,
+ * it is left to the collector.
+ */
+export function releaseFrame(bytes: Uint8Array): void {
+  const { buffer, byteOffset, length } = bytes;
+  const isAlone = byteOffset + length + MAC_BYTES === buffer.byteLength;
+  if (isAlone && byteOffset <= ANSWER_HEAD_MAX_BYTES) release(new Uint8Array(buffer));
 }
 
 function isSized(value: unknown): value is { setContentSize(sizeBytes: number): void } {

@@ -3,60 +3,26 @@
  * is checked when it arrives; who lies is closed and banned, and what it was asked for is asked elsewhere.
  */
 import type { Clock } from "../core/clock.ts";
-import { toHex } from "../core/bytes.ts";
+import { release, toHex } from "../core/bytes.ts";
 import { PIECE_MAX_BYTES } from "../core/limits.ts";
 import type { VerifiedRecord } from "../core/release-record.ts";
-import type { Content } from "../content/content.ts";
 import { piecesOf, type Piece } from "../content/plan.ts";
 import type { ChunkTable } from "../content/table.ts";
-import type { ByteSource } from "../core/source.ts";
+import { releaseFrame } from "./channel.ts";
 import { SwarmError } from "./error.ts";
+import type { FetchOptions } from "./fetch-options.ts";
 import { Have } from "./have.ts";
 import type { Holdings } from "./holdings.ts";
+import { asSwarmError, isCancelled, judge } from "./judge.ts";
+import { Learning } from "./learning.ts";
 import { requestManifest, type Manifest } from "./manifest.ts";
 import { Motion } from "./motion.ts";
+import type { Supply } from "./demand.ts";
 import type { Peers } from "./peers.ts";
 import { PiecePool, type Ask } from "./piece-pool.ts";
 import { Pipeline, type PipelineMark } from "./pipeline.ts";
 import { Reuse, type OldContent } from "./reuse.ts";
 import type { RemoteProvider } from "./remote-provider.ts";
-
-export interface FetchProgress {
-  /** Bytes of the stream that were fetched and verified. */
-  readonly fetchedBytes: number;
-  /** Bytes of answers they came in: less, since they were compressed or differences. */
-  readonly wireBytes: number;
-  /** Bytes of the stream that need not be fetched. */
-  readonly reusedBytes: number;
-  /** The whole stream. */
-  readonly totalBytes: number;
-  /** Providers in use. */
-  readonly providers: number;
-}
-
-export interface FetchOptions {
-  /** Throws when a region, as a provider sent it, is not the one of this record. */
-  readonly checkRegion: (region: Uint8Array) => void;
-  /** What is installed: named instead of fetched, and the old side of differences. */
-  readonly local?: Content | undefined;
-  /** Which chunks to fetch, ascending, once the table is known. */
-  readonly missing: (table: ChunkTable) => readonly number[] | Promise<readonly number[]>;
-  /** Takes one verified chunk, in any order; the bytes are valid until it settles. When it fails, the fetch does. */
-  readonly onChunk: (chunk: FetchedChunk, bytes: Uint8Array) => void | Promise<void>;
-  /**
-   * The stream as far as it is written, and which chunks of it are, asked for once `missing` has settled: given
-   * to others while the rest is still being fetched. Must stay readable until the fetch is over.
-   */
-  readonly written?: () => { readonly stream: ByteSource; readonly chunks: Iterable<number> };
-  readonly onProgress?: (progress: FetchProgress) => void;
-  readonly signal?: AbortSignal;
-}
-
-export interface FetchedChunk {
-  readonly index: number;
-  /** In the stream. */
-  readonly offset: number;
-}
 
 /** What is known of a provider in use. */
 interface Use {
@@ -65,8 +31,6 @@ interface Use {
   pieces: number;
 }
 
-/** Without a manifest for so long, one more provider is asked for it; after twice the time two more, then four. */
-const HEDGE_MS = 1_000;
 /** Providers who cannot send differences are left alone while one who can has delivered this recently. */
 const BETTER_IS_BUSY_MS = 1_000;
 
@@ -86,11 +50,10 @@ export class Download {
   readonly #active = new Map<RemoteProvider, Use>();
   readonly #motion = new Motion<RemoteProvider>();
   #manifest: Manifest | undefined;
-  #attempts = 0;
-  #firstAttemptMs = 0;
-  #waiting: (() => void)[] = [];
+  readonly #learning: Learning;
   #pool: PiecePool<RemoteProvider> | undefined;
   #reuse: Reuse | undefined;
+  #lastVerifiedMs = -Infinity;
   #lastPieceMs = -Infinity;
   #writing = 0;
   #fetchedBytes = 0;
@@ -114,6 +77,14 @@ export class Download {
     this.#peers = peers;
     this.#onVerified = onVerified;
     this.#result.promise.catch(() => undefined);
+    this.#learning = new Learning(clock, {
+      isOver: () => this.#manifest !== undefined || this.#isOver,
+      isWhole: (provider) => this.#isWhole(provider),
+      ask: async (provider) => {
+        const { checkRegion, local } = options;
+        await this.#start(await requestManifest(provider, record, checkRegion, local));
+      },
+    });
   }
 
   /** Rejects with what `onChunk` or `missing` threw, or with the reason given to `fail`. */
@@ -135,7 +106,7 @@ export class Download {
     this.#motion.begin(provider, this.#clock.monotonicMs());
     try {
       if (!this.#isWhole(provider)) this.#follow(provider);
-      await this.#learn(provider);
+      await this.#learning.learn(provider);
       this.#fill(provider);
       this.#judge(id, await provider.closed);
     } catch (cause) {
@@ -144,7 +115,7 @@ export class Download {
     } finally {
       this.#active.delete(provider);
       this.#motion.end(provider);
-      this.#wake();
+      this.#learning.wake();
       this.tick();
     }
   }
@@ -167,7 +138,20 @@ export class Download {
     const rateOf = ([, { pipeline }]: [RemoteProvider, Use]): number => pipeline.bytesPerMs;
     const fastest = [...this.#active].sort((a, b) => rateOf(b) - rateOf(a));
     for (const [provider] of fastest) this.#fill(provider);
-    this.#wake();
+    this.#learning.wake();
+  }
+
+  /** How it is supplied. */
+  get supply(): Supply {
+    const reuse = this.#reuse;
+    return {
+      lastVerifiedMs: this.#lastVerifiedMs,
+      fetchedBytes: this.#fetchedBytes,
+      wantedBytes: this.#record.record.lengthBytes - this.#reusedBytes,
+      wireBytes: this.#wireBytes,
+      isCoarse:
+        reuse?.isLocal === true && ![...this.#active.keys()].some((one) => reuse.canDiffer(one)),
+    };
   }
 
   /** Closes the provider that stands out as slow, if there is one; others wait for its place. */
@@ -188,58 +172,17 @@ export class Download {
     this.#place?.setPartial(undefined);
     this.#result.reject(reason);
     for (const provider of this.#active.keys()) provider.close(asSwarmError(reason));
-    this.#wake();
+    this.#learning.wake();
   }
 
-  /** A peer is scored by how its connection ended. */
   #judge(id: string, cause: unknown): void {
-    if (this.#isOver) return;
-    switch (cause instanceof SwarmError ? cause.code : undefined) {
-      case "STOPPED":
-        return;
-      case "NOT_HELD":
-        return this.#peers.lacking(id);
-      case "BUSY":
-        return this.#peers.busy(id);
-      case "CLOSED":
-      case "TIMEOUT":
-        return this.#peers.failed(id);
-      default:
-        // Forged regions and tables, wrong pieces, broken frames.
-        return this.#peers.ban(id);
-    }
-  }
-
-  /** Resolves when the manifest is known, asking this provider for it if nobody else is. */
-  async #learn(provider: RemoteProvider): Promise<void> {
-    while (this.#manifest === undefined && !this.#isOver) {
-      if (provider.isClosed) throw await provider.closed;
-      const nowMs = this.#clock.monotonicMs();
-      const hedges = Math.floor((nowMs - this.#firstAttemptMs) / HEDGE_MS);
-      // Who has not all of it gives no region: it would be blamed for what it was told itself.
-      const isAsking = this.#isWhole(provider) && this.#attempts < 2 ** hedges;
-      if (!isAsking && (this.#attempts > 0 || !this.#isWhole(provider))) {
-        await new Promise<void>((resolve) => {
-          this.#waiting.push(resolve);
-          void provider.closed.then(() => resolve());
-        });
-        continue;
-      }
-      if (this.#attempts++ === 0) this.#firstAttemptMs = nowMs;
-      try {
-        const { checkRegion, local } = this.#options;
-        await this.#start(await requestManifest(provider, this.#record, checkRegion, local));
-      } finally {
-        this.#attempts--;
-        if (this.#attempts === 0) this.#wake();
-      }
-    }
+    if (!this.#isOver) judge(this.#peers, id, cause);
   }
 
   async #start(manifest: Manifest): Promise<void> {
     if (this.#manifest !== undefined || this.#isOver) return;
     this.#manifest = manifest;
-    this.#onVerified();
+    this.#verified();
     try {
       const { table } = manifest;
       const indexes = await this.#options.missing(table);
@@ -261,8 +204,9 @@ export class Download {
     this.tick();
   }
 
-  #wake(): void {
-    for (const resolve of this.#waiting.splice(0)) resolve();
+  #verified(): void {
+    this.#lastVerifiedMs = this.#clock.monotonicMs();
+    this.#onVerified();
   }
 
   #fill(provider: RemoteProvider): void {
@@ -352,8 +296,9 @@ export class Download {
     for (const other of others) other.who.cancel(other.id);
     this.#peers.served(toHex(provider.publicKey));
     this.#lastPieceMs = this.#clock.monotonicMs();
-    this.#onVerified();
+    this.#verified();
     this.#writing++;
+    const sizeBytes = bytes.length;
     try {
       await this.#write(piece, bytes);
     } catch (cause) {
@@ -367,7 +312,9 @@ export class Download {
     if (old.base !== undefined && this.#have !== undefined) {
       this.#place?.remember(old.base, this.#record.record.root, piece, coded);
     }
-    this.#fetchedBytes += bytes.length;
+    this.#fetchedBytes += sizeBytes;
+    release(bytes);
+    releaseFrame(coded);
     this.#report();
     this.#finishIfDone();
   }
@@ -405,25 +352,11 @@ export class Download {
       provider.tellDone(this.#record.record.root);
       provider.finish();
     }
-    this.#wake();
+    this.#learning.wake();
     this.#result.resolve(this.#manifest);
   }
 }
 
 function nothing(): SwarmError {
   return new SwarmError("NOT_HELD", "the provider has nothing of it", { blame: "peer" });
-}
-
-function isCancelled(cause: unknown): boolean {
-  return cause instanceof SwarmError && cause.evidence["reason"] === "cancelled";
-}
-
-/** Why a connection is closed, in the form that closing takes. */
-function asSwarmError(cause: unknown, index?: number): SwarmError {
-  if (cause instanceof SwarmError) return cause;
-  return new SwarmError("LIE", "the provider sent something that is not signed by the owner", {
-    blame: "peer",
-    cause,
-    index,
-  });
 }

@@ -1,9 +1,11 @@
 /** Keeps a download supplied with providers until it is over. */
 import type { Clock } from "../core/clock.ts";
 import type { VerifiedRecord } from "../core/release-record.ts";
+import { Demand } from "./demand.ts";
 import type { Dialer } from "./dialer.ts";
 import { Deadline } from "./deadline.ts";
-import { Download, type FetchOptions, type PartialPlace } from "./download.ts";
+import { Download, type PartialPlace } from "./download.ts";
+import type { FetchOptions } from "./fetch-options.ts";
 import { SwarmError } from "./error.ts";
 import type { Manifest } from "./manifest.ts";
 import type { Peer, Peers } from "./peers.ts";
@@ -18,9 +20,7 @@ export interface GetterSupply {
   readonly findPeers: () => Promise<void>;
 }
 
-const TICK_MS = 250;
-/** Connections a download starts with; one more each tick while it lasts. */
-const START_PROVIDERS = 4;
+const TICK_MS = 100;
 /** Between lookups while nobody is left to ask; doubled each time. */
 const LOOKUP_FIRST_MS = 500;
 const LOOKUP_MAX_MS = 8_000;
@@ -45,7 +45,7 @@ export async function fetchRelease(
   options.signal?.addEventListener("abort", stop, { once: true });
   if (options.signal?.aborted === true) stop();
 
-  let wanted = START_PROVIDERS;
+  const demand = new Demand(clock);
   let inUse = 0;
   let nextLookupMs = -Infinity;
   let lookupDelayMs = LOOKUP_FIRST_MS;
@@ -70,7 +70,7 @@ export async function fetchRelease(
     fill();
   };
   const fill = (): void => {
-    while (!download.isOver && inUse < wanted && dialer.hasRoom) {
+    while (!download.isOver && inUse < demand.wanted && dialer.hasRoom) {
       const peer = peers.next(dialer.busy);
       if (peer === undefined) return void look();
       inUse++;
@@ -84,7 +84,7 @@ export async function fetchRelease(
   };
   const tick = (): void => {
     if (download.isOver) return;
-    wanted++;
+    demand.look(download.supply);
     makeRoom();
     fill();
     download.tick();

@@ -1,5 +1,5 @@
 import type { ContentRoot } from "../core/brand.ts";
-import { equal, toHex } from "../core/bytes.ts";
+import { equal, release, toHex } from "../core/bytes.ts";
 import type { Clock } from "../core/clock.ts";
 import {
   CHUNK_MAX_BYTES,
@@ -95,7 +95,7 @@ export class Holdings {
     this.#bases.destroy();
   }
 
-  /** The bytes asked for, or why there are none. */
+  /** The bytes asked for, the caller's own, or why there are none. */
   async answer(request: ContentRequest): Promise<Uint8Array | ErrorReason> {
     const partial = this.#partial;
     if (partial !== undefined && equal(partial.table.root, request.root)) {
@@ -137,7 +137,7 @@ export class Holdings {
     if (sizeBytes > PIECE_MAX_BYTES) return "out-of-range";
     const known = base === undefined ? undefined : this.#deltas.get(deltaKey(base, root, request));
     try {
-      return known ?? encodePiece(stream.read(offset, sizeBytes));
+      return known?.slice() ?? encodePiece(stream.read(offset, sizeBytes));
     } catch {
       return "unavailable";
     }
@@ -164,13 +164,14 @@ export class Holdings {
     if (base !== undefined) {
       const key = deltaKey(base, root, { first, count });
       const known = this.#deltas.get(key);
-      if (known !== undefined) return known;
+      if (known !== undefined) return known.slice();
       const index = await this.#bases.index(base);
       if (index !== undefined) {
         const piece = stream.read(offset, sizeBytes).slice();
         const answer = encodePiece(piece, index.encode(piece));
         this.#deltas.set(key, answer);
-        return answer;
+        release(piece);
+        return answer.slice();
       }
     }
     const piece = stream.read(offset, sizeBytes);

@@ -1,6 +1,6 @@
 /** One client of ours: from the accepted connection to its close. */
 import type { SecretStream } from "@hyperswarm/dht";
-import { equal } from "../core/bytes.ts";
+import { equal, release } from "../core/bytes.ts";
 import { unixMinute, type Clock } from "../core/clock.ts";
 import {
   AUTH_TIMEOUT_MS,
@@ -234,7 +234,10 @@ export class ProviderSession {
     if (request !== undefined) request.isCancelled = true;
   }
 
-  /** One answer ahead of what the client has taken, so that making one and sending one go on at once. */
+  /**
+   * An answer is made when the one before has left for the transport, which sends it meanwhile: one made ahead for each of
+   * many clients would take memory and no less time.
+   */
   #serve(): void {
     if (this.#isServing) return;
     this.#isServing = true;
@@ -256,8 +259,8 @@ export class ProviderSession {
         const done = await this.#place.turn();
         let sizeBytes = 0;
         try {
-          const answer = await this.#answer(request);
           await this.#blocked?.promise;
+          const answer = await this.#answer(request);
           if (this.#channel.isClosed) return;
           this.#queue.shift();
           sizeBytes = this.#send(request, answer);
@@ -278,7 +281,9 @@ export class ProviderSession {
       return 0;
     }
     const hasRoom = this.#channel.sendParts(encodeAnswerHead({ type, id, bytes: answer }), answer);
-    this.#context.onServed?.(answer.length);
+    const sizeBytes = answer.length;
+    release(answer);
+    this.#context.onServed?.(sizeBytes);
     // Who has to wait for its turn is not idle.
     this.#activeMs = this.#context.clock.monotonicMs();
     this.#deadline.set(IDLE_TIMEOUT_MS);
@@ -286,7 +291,7 @@ export class ProviderSession {
       this.#blocked = Promise.withResolvers();
       this.#drain.set(PROGRESS_WINDOW_MS);
     }
-    return answer.length;
+    return sizeBytes;
   }
 
   /** It may be cancelled before it is its turn; afterwards the work is done and can as well be sent. */

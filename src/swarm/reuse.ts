@@ -51,6 +51,11 @@ export class Reuse {
     this.#isSketching = missingBytes <= SKETCH_SHARE * table.lengthBytes;
   }
 
+  /** Is anything here that differences can be made to? */
+  get isLocal(): boolean {
+    return this.#local !== undefined;
+  }
+
   /** Can it send differences to what is installed here? */
   canDiffer(provider: Who): boolean {
     return this.#local !== undefined && provider.hasRoot(this.#local.table.root);

@@ -19,7 +19,7 @@ import type { Copies } from "./copies.ts";
 import type { CopyStatus } from "./copy-status.ts";
 import { exchangeRecord } from "./dht-record.ts";
 import { Dialer } from "./dialer.ts";
-import type { FetchOptions } from "./download.ts";
+import type { FetchOptions } from "./fetch-options.ts";
 import { SwarmError } from "./error.ts";
 import { findPeers } from "./find-peers.ts";
 import { fetchRelease } from "./getter.ts";

@@ -16,7 +16,7 @@ import { checkRegion } from "../exe/check-region.ts";
 import { canonicalStream } from "../exe/canonical.ts";
 import { ExeError } from "../exe/error.ts";
 import type { VerifiedFull } from "../exe/verify-executable.ts";
-import type { FetchProgress } from "../swarm/download.ts";
+import type { FetchProgress } from "../swarm/fetch-options.ts";
 import { turn, type Assembly } from "./assemble.ts";
 import { UpdateError } from "./error.ts";
 import type { ProgressInfo, ReleaseInfo } from "./events.ts";

@@ -10,7 +10,7 @@ import { checkRegion } from "../../src/exe/check-region.ts";
 import { authOf, bindingOf } from "../../src/swarm/auth.ts";
 import type { CopyStatus } from "../../src/swarm/copy-status.ts";
 import { Dialer } from "../../src/swarm/dialer.ts";
-import type { FetchOptions } from "../../src/swarm/download.ts";
+import type { FetchOptions } from "../../src/swarm/fetch-options.ts";
 import { fetchRelease } from "../../src/swarm/getter.ts";
 import { Holdings, type Holding } from "../../src/swarm/holdings.ts";
 import { decodeProviderMessage } from "../../src/swarm/decode-messages.ts";

@@ -11,7 +11,7 @@ import { concat, equal } from "../../src/core/bytes.ts";
 import { PIECE_MAX_BYTES } from "../../src/core/limits.ts";
 import { memorySource, type ByteSource } from "../../src/core/source.ts";
 import { DeltaCache } from "../../src/swarm/delta-cache.ts";
-import type { FetchProgress } from "../../src/swarm/download.ts";
+import type { FetchProgress } from "../../src/swarm/fetch-options.ts";
 import { Holdings } from "../../src/swarm/holdings.ts";
 import { isContentRequest, type ProviderMessage, type Request } from "../../src/swarm/messages.ts";
 import { loadHyperDHT } from "../../src/swarm/node.ts";

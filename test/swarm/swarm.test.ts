@@ -7,7 +7,7 @@ import { CONNECTIONS_OUT_MAX } from "../../src/core/limits.ts";
 import type { VerifiedRecord } from "../../src/core/release-record.ts";
 import { checkRegion } from "../../src/exe/check-region.ts";
 import { Copies } from "../../src/swarm/copies.ts";
-import type { FetchProgress } from "../../src/swarm/download.ts";
+import type { FetchProgress } from "../../src/swarm/fetch-options.ts";
 import { loadHyperDHT } from "../../src/swarm/node.ts";
 import type { Swarm } from "../../src/swarm/swarm.ts";
 import { topicOf } from "../../src/swarm/topic.ts";

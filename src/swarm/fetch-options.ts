@@ -1,0 +1,41 @@
+/** What is to be fetched, and what becomes of it. */
+import type { Content } from "../content/content.ts";
+import type { ChunkTable } from "../content/table.ts";
+import type { ByteSource } from "../core/source.ts";
+
+export interface FetchProgress {
+  /** Bytes of the stream that were fetched and verified. */
+  readonly fetchedBytes: number;
+  /** Bytes of answers they came in: less, since they were compressed or differences. */
+  readonly wireBytes: number;
+  /** Bytes of the stream that need not be fetched. */
+  readonly reusedBytes: number;
+  /** The whole stream. */
+  readonly totalBytes: number;
+  /** Providers in use. */
+  readonly providers: number;
+}
+
+export interface FetchOptions {
+  /** Throws when a region, as a provider sent it, is not the one of this record. */
+  readonly checkRegion: (region: Uint8Array) => void;
+  /** What is installed: named instead of fetched, and the old side of differences. */
+  readonly local?: Content | undefined;
+  /** Which chunks to fetch, ascending, once the table is known. */
+  readonly missing: (table: ChunkTable) => readonly number[] | Promise<readonly number[]>;
+  /** Takes one verified chunk, in any order; the bytes are valid until it settles. When it fails, the fetch does. */
+  readonly onChunk: (chunk: FetchedChunk, bytes: Uint8Array) => void | Promise<void>;
+  /**
+   * The stream as far as it is written, and which chunks of it are, asked for once `missing` has settled: given
+   * to others while the rest is still being fetched. Must stay readable until the fetch is over.
+   */
+  readonly written?: () => { readonly stream: ByteSource; readonly chunks: Iterable<number> };
+  readonly onProgress?: (progress: FetchProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface FetchedChunk {
+  readonly index: number;
+  /** In the stream. */
+  readonly offset: number;
+}
