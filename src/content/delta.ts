@@ -76,17 +76,19 @@ export function encodeDelta(
 export function applyDelta(delta: Uint8Array, old: ByteSource, sizeBytes: number): Uint8Array {
   const reader = new Reader(delta);
   const controlMax = CONTROL_FACTOR * sizeBytes + CONTROL_EXTRA_BYTES;
-  const control = new Reader(readSection(reader, controlMax));
+  const steps = readSection(reader, controlMax);
+  const control = new Reader(steps);
   const values = readSection(reader, sizeBytes);
   const changes = new Reader(values);
   const piece = new Uint8Array(sizeBytes);
   const copies = readCopies(control, old.sizeBytes, sizeBytes);
   for (const { at, from, sizeBytes: count } of copies) piece.set(old.read(from, count), at);
-  applyChanges(piece, copies, control, changes);
+  applyChanges(piece, copies, control, changes, values);
   control.end();
   changes.end();
   const copiedBytes = copies.reduce((sum, copy) => sum + copy.sizeBytes, 0);
   const newsMax = sizeBytes - copiedBytes;
+  release(steps);
   release(values);
   const inserted = readSection(reader, newsMax, () => copiedOf(piece, copies));
   const news = new Reader(inserted);
@@ -181,11 +183,13 @@ function readCopies(control: Reader, oldBytes: number, pieceBytes: number): Copy
   return copies;
 }
 
+/** `changes` reads `values`. */
 function applyChanges(
   piece: Uint8Array,
   copies: readonly Copy[],
   control: Reader,
   changes: Reader,
+  values: Uint8Array,
 ): void {
   let equal = 0;
   let changed = 0;
@@ -203,10 +207,12 @@ function applyChanges(
       equal -= skipped;
       done += skipped;
       const count = Math.min(changed, sizeBytes - done);
-      const values = changes.bytes(count);
+      // Thousands in a piece when all addresses have moved: a view of each would be most of an update's garbage.
+      const from = changes.offset;
+      changes.skip(count);
       for (let i = 0; i < count; i++) {
         const index = at + done + i;
-        piece[index] = (piece[index] ?? 0) + (values[i] ?? 0);
+        piece[index] = (piece[index] ?? 0) + (values[from + i] ?? 0);
       }
       changed -= count;
       done += count;

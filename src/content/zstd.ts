@@ -1,11 +1,14 @@
 /** zstd for foreign frames: what a frame will take in memory is known before it is decoded. */
 import { constants, zstdCompressSync, zstdDecompressSync, type ZstdOptions } from "node:zlib";
+import { release } from "../core/bytes.ts";
 import { ContentError } from "./error.ts";
 
 const MAGIC = [0x28, 0xb5, 0x2f, 0xfd] as const;
 /** A dictionary below this is none to zstd. */
 const DICTIONARY_MIN_BYTES = 8;
 const BLOCK_HEADER_BYTES = 3;
+/** The least that Node takes for the size of a part. */
+const CHUNK_MIN_BYTES = 64;
 /** The frame's checksum is off: a hash of ours stands above everything that is compressed. */
 const LEVEL = 9;
 
@@ -42,7 +45,7 @@ export function decompress(
       checkIsAlone(frame, headerBytes);
       out = Bun.zstdDecompressSync(frame);
     } else {
-      out = zstdDecompressSync(frame, { ...option, maxOutputLength: Math.max(1, sizeBytes) });
+      out = inflate(frame, sizeBytes, option);
     }
   } catch (cause) {
     if (cause instanceof ContentError) throw cause;
@@ -50,6 +53,18 @@ export function decompress(
   }
   // Node's, in Bun, says nothing of a frame that was cut off.
   if (out.length !== sizeBytes) throw invalid("a compressed part has another length");
+  return out;
+}
+
+/** Node's, which makes parts of 16 KiB and joins them, made to do it in one, which is not left to the collector. */
+function inflate(frame: Uint8Array, sizeBytes: number, option: ZstdOptions): Uint8Array {
+  const limits = {
+    maxOutputLength: Math.max(1, sizeBytes),
+    chunkSize: sizeBytes + CHUNK_MIN_BYTES,
+  };
+  const part = zstdDecompressSync(frame, { ...option, ...limits });
+  const out = new Uint8Array(part);
+  if (part.buffer.byteLength === limits.chunkSize) release(new Uint8Array(part.buffer));
   return out;
 }
 

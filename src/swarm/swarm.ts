@@ -23,7 +23,7 @@ import type { FetchOptions } from "./fetch-options.ts";
 import { SwarmError } from "./error.ts";
 import { findPeers } from "./find-peers.ts";
 import { fetchRelease } from "./getter.ts";
-import { Holdings, type Holding } from "./holdings.ts";
+import { Holdings, type Holding, type Partial } from "./holdings.ts";
 import { joinNetwork } from "./join.ts";
 import type { Manifest } from "./manifest.ts";
 import { NewestRecord } from "./newest-record.ts";
@@ -74,6 +74,8 @@ export interface SwarmOptions extends SwarmScope {
 const MINUTE_MS = 60_000;
 /** Announcements are spread over the first seconds of a minute; till then the last one is looked at. */
 const ANNOUNCE_SPREAD_MS = 10_000;
+/** A download that is over by then has nothing to give that others could not have where it came from. */
+const ANNOUNCE_PARTIAL_AFTER_MS = 1_000;
 /** Records are exchanged with this many peers in one round, random ones. */
 const GOSSIP_PEERS = 8;
 /** When nothing has been new for a while. In a swarm of fifty, eight would be most of what an idle copy costs. */
@@ -104,6 +106,7 @@ export class Swarm {
   #listening: Promise<void> | undefined;
   #round: Promise<void> | undefined;
   #announcedMinute = -1;
+  #cancelPartial: (() => void) | undefined;
   #nodes = 0;
   #isHeldByDht = false;
   #calmRounds = 0;
@@ -230,10 +233,7 @@ export class Swarm {
         dialer: this.#dialer,
         peers: this.#peers,
         place: {
-          setPartial: (partial) => {
-            this.#holdings.setPartial(partial);
-            void this.#announce();
-          },
+          setPartial: (partial) => this.#setPartial(partial),
           remember: (...difference) => this.#holdings.remember(...difference),
         },
         findPeers: () => this.#findPeers(),
@@ -252,10 +252,20 @@ export class Swarm {
     if (this.#stopping.signal.aborted) return;
     this.#stopping.abort();
     for (const repeater of this.#repeaters) repeater.stop();
+    this.#cancelPartial?.();
     const closing = Promise.all([this.#dialer.destroy(), this.#provider.destroy()]);
     await this.#atMost(closing, CLOSE_PATIENCE_MS);
     this.#holdings.destroy();
     await this.#dht.destroy({ force: true });
+  }
+
+  #setPartial(partial: Partial | undefined): void {
+    this.#holdings.setPartial(partial);
+    this.#cancelPartial?.();
+    if (partial === undefined) return;
+    this.#cancelPartial = this.#options.clock.after(ANNOUNCE_PARTIAL_AFTER_MS, () => {
+      void this.#announce();
+    });
   }
 
   #status(refusal: string | undefined): CopyStatus {
