@@ -43,7 +43,7 @@ export const LISTED_MAX_BYTES: number = 48 * KiB;
 export const ROOTS_MAX: number = 16;
 /** Older versions beside the executable: a Bun upgrade takes 5 MB, a one-line change 1 kB. */
 export const OLDER_VERSIONS_MAX_BYTES: number = 16 * MiB;
-/** Deltas kept for the next one who needs them: all those of one Bun upgrade, and some. */
+/** Answers kept for the next one who needs them: all deltas of one Bun upgrade, and some. */
 export const DELTA_CACHE_MAX_BYTES: number = 8 * MiB;
 /** A frame from somebody who has not authenticated: the hello has 121 bytes. */
 export const HELLO_MAX_BYTES: number = 256;

@@ -309,7 +309,8 @@ export class Download {
     for (let chunk = piece.first; chunk < piece.first + piece.count; chunk++) {
       this.#have?.add(chunk);
     }
-    if (old.base !== undefined && this.#have !== undefined) {
+    // What was made of a sketch is of use to nobody else.
+    if (this.#have !== undefined && old.sketch.length === 0) {
       this.#place?.remember(old.base, this.#record.record.root, piece, coded);
     }
     this.#fetchedBytes += sizeBytes;

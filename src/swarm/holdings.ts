@@ -45,6 +45,7 @@ export interface Partial {
 export class Holdings {
   readonly #byRoot = new Map<string, Holding>();
   #partial: Partial | undefined;
+  #isFollowed = false;
   /** Of bases. */
   readonly #regions = new Map<string, Uint8Array>();
   readonly #bases: Bases;
@@ -66,17 +67,29 @@ export class Holdings {
   /** What we are still fetching, for others to have in part; undefined: no longer. */
   setPartial(partial: Partial | undefined): void {
     this.#partial = partial;
+    this.#isFollowed = false;
   }
 
   /** What a client may follow: what there is of this root. */
   partOf(root: ContentRoot): Have | undefined {
     const partial = this.#partial;
-    return partial !== undefined && equal(partial.table.root, root) ? partial.have : undefined;
+    if (partial === undefined || !equal(partial.table.root, root)) return undefined;
+    this.#isFollowed = true;
+    return partial.have;
   }
 
-  /** A difference that has come to us and was right, as it came: good for whoever needs the same. Copied. */
-  remember(base: ContentRoot, root: ContentRoot, piece: Piece, coded: Uint8Array): void {
-    this.#deltas.set(deltaKey(base, root, piece), coded.slice());
+  /**
+   * A piece that has come to us and was right, as it came: good for whoever needs the same. `base` is what it is the
+   * difference to, if it is one; others are remembered for those who follow, who ask first for what few have yet. Copied.
+   */
+  remember(
+    base: ContentRoot | undefined,
+    root: ContentRoot,
+    piece: Piece,
+    coded: Uint8Array,
+  ): void {
+    if (base === undefined && !this.#isFollowed) return;
+    this.#deltas.set(answerKey(base, root, piece), coded.slice());
   }
 
   add(holding: Holding): void {
@@ -135,9 +148,10 @@ export class Holdings {
     }
     const { offset, sizeBytes } = table.rangeOf(first, count);
     if (sizeBytes > PIECE_MAX_BYTES) return "out-of-range";
-    const known = base === undefined ? undefined : this.#deltas.get(deltaKey(base, root, request));
+    const known = base === undefined ? undefined : this.#deltas.get(answerKey(base, root, request));
+    const plain = known ?? this.#deltas.get(answerKey(undefined, root, request));
     try {
-      return known?.slice() ?? encodePiece(stream.read(offset, sizeBytes));
+      return plain?.slice() ?? encodePiece(stream.read(offset, sizeBytes));
     } catch {
       return "unavailable";
     }
@@ -162,7 +176,7 @@ export class Holdings {
     const { offset, sizeBytes } = table.rangeOf(first, count);
     if (sizeBytes > PIECE_MAX_BYTES) return "out-of-range";
     if (base !== undefined) {
-      const key = deltaKey(base, root, { first, count });
+      const key = answerKey(base, root, { first, count });
       const known = this.#deltas.get(key);
       if (known !== undefined) return known.slice();
       const index = await this.#bases.index(base);
@@ -180,6 +194,10 @@ export class Holdings {
   }
 }
 
-function deltaKey(base: ContentRoot, root: ContentRoot, { first, count }: Piece): string {
-  return `${toHex(base)} ${toHex(root)} ${first} ${count}`;
+function answerKey(
+  base: ContentRoot | undefined,
+  root: ContentRoot,
+  { first, count }: Piece,
+): string {
+  return `${base === undefined ? "" : toHex(base)} ${toHex(root)} ${first} ${count}`;
 }

@@ -1,9 +1,12 @@
 /** Copies that are still fetching a release give to one another what they have of it. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { memorySource } from "../../src/core/source.ts";
+import { encodePiece } from "../../src/content/piece.ts";
+import { systemClock } from "../../src/core/clock.ts";
+import { memorySource, type ByteSource } from "../../src/core/source.ts";
 import { asContentRoot } from "../../src/core/brand.ts";
 import { checkRegion } from "../../src/exe/check-region.ts";
 import { Have } from "../../src/swarm/have.ts";
+import { Holdings } from "../../src/swarm/holdings.ts";
 import type { Swarm } from "../../src/swarm/swarm.ts";
 import { ChunkTable } from "../../src/content/table.ts";
 import type { TestRelease } from "../helpers/release.ts";
@@ -87,6 +90,41 @@ test("who has nothing of it is left, and not blamed", async () => {
   await getter.fetch(release.record);
   expect(provider.servedBytes()).toBe(0);
   expect(getter.peers.isBanned(provider.publicKey.toHex())).toBe(false);
+});
+
+test("pieces are passed on as they came, when somebody follows: nothing is read and compressed again", async () => {
+  const holdings = new Holdings(systemClock);
+  const { table, record } = release;
+  const { root } = record.record;
+  const have = new Have(table.count);
+  have.add(3);
+  const unreadable: ByteSource = {
+    sizeBytes: release.bytes.length,
+    read: () => {
+      throw new Error("a read");
+    },
+  };
+  holdings.setPartial({ table, stream: unreadable, have });
+  const { offset, sizeBytes } = table.rangeOf(3);
+  const coded = encodePiece(release.stream.read(offset, sizeBytes));
+  const piece = { first: 3, count: 1 };
+  const request = {
+    type: "piece",
+    id: 1,
+    root,
+    base: undefined,
+    sketch: new Uint8Array(0),
+  } as const;
+  holdings.remember(undefined, root, piece, coded);
+  expect(await holdings.answer({ ...request, ...piece })).toBe("unavailable");
+  expect(holdings.partOf(root)?.has(3)).toBe(true);
+  holdings.remember(undefined, root, piece, coded);
+  expect(await holdings.answer({ ...request, ...piece })).toEqual(coded);
+  // Whose `base` it does not have as a difference gets it plain, as from anybody else.
+  expect(
+    await holdings.answer({ ...request, ...piece, base: asContentRoot(new Uint8Array(32)) }),
+  ).toEqual(coded);
+  holdings.destroy();
 });
 
 test("a part gives no region and no table, and no chunk that it has not", async () => {
