@@ -13,8 +13,9 @@ import type { Handover } from "../core/handover.ts";
 import type { Log } from "../core/log.ts";
 import type { VerifiedRecord } from "../core/release-record.ts";
 import { targetPublicKey } from "../core/target-key.ts";
+import { Announcer } from "./announcer.ts";
 import type { Base } from "./bases.ts";
-import { isLoopbackOnly, type Bootstrap } from "./bootstrap.ts";
+import type { Bootstrap } from "./bootstrap.ts";
 import type { Copies } from "./copies.ts";
 import type { CopyStatus } from "./copy-status.ts";
 import { exchangeRecord } from "./dht-record.ts";
@@ -23,16 +24,16 @@ import type { FetchOptions } from "./fetch-options.ts";
 import { SwarmError } from "./error.ts";
 import { findPeers } from "./find-peers.ts";
 import { fetchRelease } from "./getter.ts";
-import { Holdings, type Holding, type Partial } from "./holdings.ts";
+import { Holdings, type Holding } from "./holdings.ts";
 import { joinNetwork } from "./join.ts";
 import type { Manifest } from "./manifest.ts";
 import { NewestRecord } from "./newest-record.ts";
 import { Peers, type Peer, type PeerKind } from "./peers.ts";
 import { Provider } from "./provider.ts";
 import type { RemoteProvider } from "./remote-provider.ts";
+import { atMost, inTime } from "./patience.ts";
 import { jittered, Repeater } from "./repeater.ts";
 import type { SwarmScope } from "./scope.ts";
-import { topicOf } from "./topic.ts";
 
 /** Ways into the swarm that do not depend on bootstrap nodes or on a topic. */
 export interface Contacts {
@@ -71,11 +72,6 @@ export interface SwarmOptions extends SwarmScope {
   readonly intervalMs?: number;
 }
 
-const MINUTE_MS = 60_000;
-/** Announcements are spread over the first seconds of a minute; till then the last one is looked at. */
-const ANNOUNCE_SPREAD_MS = 10_000;
-/** A download that is over by then has nothing to give that others could not have where it came from. */
-const ANNOUNCE_PARTIAL_AFTER_MS = 1_000;
 /** Records are exchanged with this many peers in one round, random ones. */
 const GOSSIP_PEERS = 8;
 /** When nothing has been new for a while. In a swarm of fifty, eight would be most of what an idle copy costs. */
@@ -103,10 +99,8 @@ export class Swarm {
   readonly #provider: Provider;
   readonly #stopping = new AbortController();
   readonly #repeaters: Repeater[];
-  #listening: Promise<void> | undefined;
   #round: Promise<void> | undefined;
-  #announcedMinute = -1;
-  #cancelPartial: (() => void) | undefined;
+  readonly #announcer: Announcer;
   #nodes = 0;
   #isHeldByDht = false;
   #calmRounds = 0;
@@ -141,13 +135,13 @@ export class Swarm {
       ...(refusal === undefined ? {} : { status: () => this.#status(refusal()) }),
       ...(uploadBytesPerS === undefined ? {} : { uploadBytesPerS }),
     });
-    this.#repeaters = [
-      new Repeater(
-        clock,
-        () => this.#nextMinuteMs(),
-        () => this.#announce(),
-      ),
-    ];
+    this.#announcer = new Announcer(dht, options, {
+      provider: this.#provider,
+      holdings: this.#holdings,
+      stopping: this.#stopping.signal,
+      onFailure: (cause) => this.#debug("this copy could not be announced", cause),
+    });
+    this.#repeaters = [this.#announcer.repeater];
     if (options.handovers !== undefined && options.handovers.length > 0) {
       const delayMs = (): number => jittered(HANDOVERS_EVERY_MS);
       this.#repeaters.push(new Repeater(clock, delayMs, () => this.#keepHandovers()));
@@ -194,7 +188,7 @@ export class Swarm {
   serve(holding: Holding): void {
     this.#holdings.add(holding);
     this.#newest.offer(holding.record);
-    void this.#announce();
+    void this.#announcer.announce();
   }
 
   /** The newest record is told to whoever is met, and put into the DHT, in the next rounds. */
@@ -233,7 +227,10 @@ export class Swarm {
         dialer: this.#dialer,
         peers: this.#peers,
         place: {
-          setPartial: (partial) => this.#setPartial(partial),
+          setPartial: (partial) => {
+            this.#holdings.setPartial(partial);
+            this.#announcer.setPartial(partial !== undefined);
+          },
           remember: (...difference) => this.#holdings.remember(...difference),
         },
         findPeers: () => this.#findPeers(),
@@ -252,29 +249,15 @@ export class Swarm {
     if (this.#stopping.signal.aborted) return;
     this.#stopping.abort();
     for (const repeater of this.#repeaters) repeater.stop();
-    this.#cancelPartial?.();
+    this.#announcer.destroy();
     const closing = Promise.all([this.#dialer.destroy(), this.#provider.destroy()]);
-    await this.#atMost(closing, CLOSE_PATIENCE_MS);
+    await atMost(this.#options.clock, closing, CLOSE_PATIENCE_MS);
     this.#holdings.destroy();
     await this.#dht.destroy({ force: true });
   }
 
-  #setPartial(partial: Partial | undefined): void {
-    this.#holdings.setPartial(partial);
-    this.#cancelPartial?.();
-    if (partial === undefined) return;
-    this.#cancelPartial = this.#options.clock.after(ANNOUNCE_PARTIAL_AFTER_MS, () => {
-      void this.#announce();
-    });
-  }
-
   #status(refusal: string | undefined): CopyStatus {
     return { servedBytes: this.#servedBytes, clients: this.connections, refusal };
-  }
-
-  #nextMinuteMs(): number {
-    const intoMinuteMs = this.#options.clock.nowMs() % MINUTE_MS;
-    return MINUTE_MS - intoMinuteMs + Math.random() * ANNOUNCE_SPREAD_MS;
   }
 
   /**
@@ -286,15 +269,18 @@ export class Swarm {
     const gossip = this.#gossip();
     const ask = async (): Promise<void> => {
       await this.#exchange();
-      await this.#atMost(gossip, GOSSIP_PATIENCE_MS);
+      await atMost(this.#options.clock, gossip, GOSSIP_PATIENCE_MS);
     };
     const all = ask();
-    await Promise.race([all, this.#found.promise.then(() => this.#atMost(all, SETTLE_MS))]);
+    await Promise.race([
+      all,
+      this.#found.promise.then(() => atMost(this.#options.clock, all, SETTLE_MS)),
+    ]);
   }
 
   async #exchange(): Promise<void> {
     try {
-      const { refreshed, held } = await this.#withTimeout((signal) =>
+      const { refreshed, held } = await this.#inTime((signal) =>
         exchangeRecord(this.#dht, this.#targetKey, this.#newest, signal),
       );
       this.#nodes = refreshed + held;
@@ -312,7 +298,7 @@ export class Swarm {
       const scope = { owner, name: record, sharedSecret: undefined };
       const newest = new NewestRecord(scope, clock, handover, () => undefined);
       const key = targetPublicKey(owner, record);
-      await this.#withTimeout((signal) => exchangeRecord(this.#dht, key, newest, signal)).catch(
+      await this.#inTime((signal) => exchangeRecord(this.#dht, key, newest, signal)).catch(
         (cause: unknown) => this.#debug("a handover could not be put into the DHT", cause),
       );
     }
@@ -368,55 +354,13 @@ export class Swarm {
 
   #findPeers(): Promise<void> {
     const minute = unixMinute(this.#options.clock.nowMs());
-    return this.#withTimeout((signal) =>
+    return this.#inTime((signal) =>
       findPeers(this.#dht, this.#options, minute, this.#peers, signal),
     );
   }
 
-  /** On this minute's topic. Older ones are left to expire: nobody looks there any more. */
-  async #announce(): Promise<void> {
-    if (this.#options.uploadBytesPerS === 0) return;
-    if (this.#holdings.isEmpty || this.#stopping.signal.aborted) return;
-    const minute = unixMinute(this.#options.clock.nowMs());
-    try {
-      await (this.#listening ??= this.#provider.listen(
-        this.#dht,
-        !isLoopbackOnly(this.#options.bootstrap),
-      ));
-      if (minute === this.#announcedMinute) return;
-      this.#announcedMinute = minute;
-      await this.#withTimeout(async (signal) => {
-        const query = this.#dht.announce(
-          topicOf(this.#options, minute),
-          this.#dht.defaultKeyPair,
-          this.#provider.relayAddresses,
-        );
-        signal.addEventListener("abort", () => query.destroy(), { once: true });
-        await query.finished();
-      });
-    } catch (cause) {
-      this.#announcedMinute = -1;
-      this.#debug("this copy could not be announced", cause);
-    }
-  }
-
-  /** `work` gets a signal that ends it in time, or when we stop. */
-  async #withTimeout<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const timeout = new AbortController();
-    const cancel = this.#options.clock.after(DHT_TIMEOUT_MS, () => timeout.abort());
-    try {
-      return await work(AbortSignal.any([this.#stopping.signal, timeout.signal]));
-    } finally {
-      cancel();
-    }
-  }
-
-  /** Resolves when `work` has settled, but no later than after `delayMs`. */
-  async #atMost(work: Promise<unknown>, delayMs: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const cancel = this.#options.clock.after(delayMs, resolve);
-    await Promise.race([promise, Promise.allSettled([work])]);
-    cancel();
+  #inTime<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return inTime(this.#options.clock, this.#stopping.signal, DHT_TIMEOUT_MS, work);
   }
 
   #debug(what: string, cause: unknown): void {
