@@ -5,6 +5,7 @@
  */
 import type { HyperDHTOptions } from "@hyperswarm/dht";
 import { type HyperDHTConstructor, loadHyperDHT } from "./swarm/node.ts";
+import { knownRelaysFirst } from "./swarm/known-relays-first.ts";
 import { guardReplies } from "./swarm/reply-guard.ts";
 
 const Original: HyperDHTConstructor = await loadHyperDHT();
@@ -14,6 +15,7 @@ export class HyperDHT extends Original {
   constructor(options?: HyperDHTOptions) {
     super(options);
     guardReplies(this.io);
+    knownRelaysFirst(this);
   }
 }
 

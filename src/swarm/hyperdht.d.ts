@@ -66,6 +66,19 @@ declare module "@hyperswarm/dht" {
     closestReplies: { from: NodeAddress }[];
   }
 
+  /** The requests of one connection attempt, ended together. */
+  export interface Session {
+    destroy(error?: Error): void;
+  }
+
+  /** A search for the nodes that know a peer; of streamx, as what it has inside. */
+  export interface PeerQuery extends AsyncIterable<unknown> {
+    _open(callback: (error: Error | null) => void): unknown;
+    _read(callback: (error: Error | null) => void): void;
+    _predestroy(): void;
+    push(data: null): boolean;
+  }
+
   /** One request in flight. */
   export interface PendingRequest {
     /** 16 bits, counted up per node. */
@@ -228,6 +241,12 @@ declare module "@hyperswarm/dht" {
     static hash(data: Uint8Array): Buffer;
     /** A node that others bootstrap from; `host` is the address they reach it at. */
     static bootstrapper(port: number, host: string, options?: HyperDHTOptions): HyperDHT;
+
+    /** `nodes`: where to begin. */
+    findPeer(
+      target: Uint8Array,
+      options?: { nodes?: readonly Address[] | null; session?: Session },
+    ): PeerQuery;
 
     readonly defaultKeyPair: KeyPair;
     /** Own address as others see it; null or 0 until enough of them agree. */

@@ -8,6 +8,7 @@ import type HyperDHT from "@hyperswarm/dht";
 import type { Address, HyperDHTOptions, KeyPair } from "@hyperswarm/dht";
 import { ready } from "sodium-universal";
 import { drainOnDemand } from "./drain-on-demand.ts";
+import { knownRelaysFirst } from "./known-relays-first.ts";
 import { guardReplies } from "./reply-guard.ts";
 
 export type HyperDHTConstructor = typeof HyperDHT;
@@ -54,6 +55,7 @@ export async function createNode(options: NodeOptions): Promise<HyperDHT> {
   const node = new constructor(hyperdhtOptions(options));
   guardReplies(node.io);
   drainOnDemand(node.io);
+  knownRelaysFirst(node);
   try {
     await node.bind();
   } catch (cause) {
