@@ -87,16 +87,16 @@ export class SegmentMessage {
   }
 
   /**
-   * Sends the first `count` datagrams of `batch`, all to one address, all as long as the first but the last, which may be
+   * Sends the `count` datagrams of `batch` from index `at` on, all to one address, all as long as the first but the last, which may be
    * shorter. All or nothing; returns whether they are sent.
    */
-  send(batch: DatagramBatch, count: number): boolean {
-    const [first, port, host] = batch;
-    if (!(first instanceof Uint8Array) || !this.address(host, port)) return false;
+  send(batch: DatagramBatch, at: number, count: number): boolean {
+    const first = batch[at];
+    if (!(first instanceof Uint8Array) || !this.address(batch[at + 2], batch[at + 1])) return false;
     const { control, message, vectors } = this;
     let bytes = 0;
     for (let i = 0; i < count; i++) {
-      const datagram = batch[i * FIELDS];
+      const datagram = batch[at + i * FIELDS];
       if (!(datagram instanceof Uint8Array)) return false;
       setPointer(vectors, i * VECTOR_WORDS, ptr(datagram));
       vectors[i * VECTOR_WORDS + 2] = datagram.length;

@@ -46,22 +46,37 @@ export class Segments {
     this.load = load;
   }
 
-  /** As UdpHandle.sendMany; a short count may also mean that the rest is another kind of datagrams. */
+  /** As UdpHandle.sendMany; a short count may also mean that what follows is sent another way. */
   send(batch: DatagramBatch): number {
     const run = runLength(batch, 0);
     if (run >= RUN_MIN) this.prepare(run);
     if (!this.message) return this.sendMany(batch);
-    if (run >= RUN_MIN) return this.sendRun(this.message, batch, run);
+    return run >= RUN_MIN ? this.sendRuns(this.message, batch) : this.sendOthers(batch);
+  }
+
+  /** The runs that `batch` begins with. */
+  private sendRuns(message: SegmentMessage, batch: DatagramBatch): number {
+    let at = 0;
+    for (;;) {
+      const run = at < batch.length ? runLength(batch, at) : 0;
+      if (run < RUN_MIN) return at / FIELDS;
+      if (!message.send(batch, at, run)) {
+        // The next call begins with what was refused.
+        return at > 0 ? at / FIELDS : this.sendRefused(batch, run);
+      }
+      this.refusals = 0;
+      at += run * FIELDS;
+    }
+  }
+
+  /** What comes before the next run. */
+  private sendOthers(batch: DatagramBatch): number {
     let end = FIELDS;
     while (end < batch.length && runLength(batch, end) < RUN_MIN) end += FIELDS;
     return this.sendMany(first(batch, end));
   }
 
-  private sendRun(message: SegmentMessage, batch: DatagramBatch, run: number): number {
-    if (message.send(batch, run)) {
-      this.refusals = 0;
-      return run;
-    }
+  private sendRefused(batch: DatagramBatch, run: number): number {
     const sent = this.sendMany(first(batch, run * FIELDS));
     // A full kernel, or one with an error to report, takes the parts no more than the whole.
     if (sent === run && ++this.refusals === REFUSALS_MAX) this.message = null;
