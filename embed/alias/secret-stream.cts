@@ -2,11 +2,17 @@
 // again (src/udx/write-slabs.ts). It offers that itself, as `alloc`: a message written into it is not copied.
 const { UDXStream } =
   require("../../src/udx/stream.ts") as typeof import("../../src/udx/stream.ts");
+const { giveBackChunk } =
+  require("../../src/udx/read-slabs.ts") as typeof import("../../src/udx/read-slabs.ts");
 const { takeSlab } =
   require("../../src/udx/write-slabs.ts") as typeof import("../../src/udx/write-slabs.ts");
 
 interface SecretStream {
   _rawStream: unknown;
+  /** The frame that is coming in. */
+  _message: Buffer | null;
+  _incoming(): void;
+  _onrawdata(data: Buffer): void;
   _outgoingPlain: Buffer | null;
   _outgoingWrapped: Buffer | null;
   alloc(sizeBytes: number): Buffer;
@@ -34,6 +40,24 @@ function inSlab(stream: SecretStream, sizeBytes: number): Buffer | undefined {
 }
 
 module.exports = class NoiseSecretStream extends Original {
+  /** What is being taken apart, until a message is found that stays in its memory. */
+  private unkept: ArrayBufferLike | null = null;
+
+  override _onrawdata(data: Buffer): void {
+    this.unkept = data.buffer;
+    super._onrawdata(data);
+    const raw = this._rawStream;
+    const isSoleReader = raw instanceof UDXStream && raw.listenerCount("data") === 1;
+    if (this.unkept === data.buffer && isSoleReader) giveBackChunk(data);
+    this.unkept = null;
+  }
+
+  override _incoming(): void {
+    // A frame that came whole is decrypted where it is and becomes its reader's.
+    if (this._message?.buffer === this.unkept) this.unkept = null;
+    super._incoming();
+  }
+
   override alloc(sizeBytes: number): Buffer {
     return inSlab(this, sizeBytes) ?? super.alloc(sizeBytes);
   }

@@ -5,6 +5,7 @@
  * payload that stays alone in its turn, as a keepalive does, is passed on where it is.
  */
 import { READ_CHUNK_MAX } from "./constants.ts";
+import { ReadLease } from "./read-slabs.ts";
 
 /** Smallest slab, bytes. The first of a turn fits what the turn before brought; each further one doubles. */
 const SLAB_MIN = 512;
@@ -15,6 +16,8 @@ export class ReadSlab {
   /** Bytes not read yet. */
   bytes = 0;
   private slab: Buffer | null = null;
+  /** Of a slab that can be used again. */
+  private lease: ReadLease | null = null;
   private start = 0;
   private end = 0;
   private size: number = SLAB_MIN;
@@ -52,6 +55,7 @@ export class ReadSlab {
 
   clear(): void {
     this.slab = null;
+    this.lease = null;
     this.alone = null;
     this.full = [];
     this.bytes = 0;
@@ -85,6 +89,7 @@ export class ReadSlab {
     this.turnBytes = 0;
     this.size = Math.min(Math.max(2 ** Math.ceil(Math.log2(turnBytes)), SLAB_MIN), READ_CHUNK_MAX);
     if (turnBytes >= BUSY_TURN_BYTES) return;
+    this.closeLease();
     this.slab = null;
     this.start = 0;
     this.end = 0;
@@ -92,15 +97,24 @@ export class ReadSlab {
 
   private cut(): Buffer | undefined {
     if (this.slab === null || this.end === this.start) return undefined;
-    const chunk = this.slab.subarray(this.start, this.end);
+    const { start, end } = this;
+    const chunk = this.lease?.cut(start, end) ?? this.slab.subarray(start, end);
     this.start = this.end;
     return chunk;
+  }
+
+  private closeLease(): void {
+    this.lease?.close();
+    this.lease = null;
   }
 
   private renew(length: number): void {
     const rest = this.cut();
     if (rest !== undefined) this.full.push(rest);
-    this.slab = Buffer.allocUnsafeSlow(Math.max(this.size, length));
+    this.closeLease();
+    const size = Math.max(this.size, length);
+    if (size === READ_CHUNK_MAX) this.lease = new ReadLease();
+    this.slab = this.lease?.slab ?? Buffer.allocUnsafeSlow(size);
     this.size = Math.min(this.size * 2, READ_CHUNK_MAX);
     this.start = 0;
     this.end = 0;

@@ -102,3 +102,27 @@ test("memory from `alloc` stays its owner's until it is written, whatever is wri
   ]);
   expect(Buffer.concat(received).equals(expected)).toBe(true);
 }, 60_000);
+
+test("who listens to the stream below as well gets memory that is not used again", async () => {
+  const [a, b] = [await dht.createNode(), await dht.createNode()];
+  const kept: { readonly chunk: Buffer; readonly copy: Buffer }[] = [];
+  const done = Promise.withResolvers<void>();
+  const server = b.createServer((stream) => {
+    const raw = stream.rawStream as unknown as NodeJS.EventEmitter;
+    raw.on("data", (chunk: Buffer) => kept.push({ chunk, copy: Buffer.from(chunk) }));
+    stream.resume();
+    stream.on("error", done.reject);
+    stream.on("end", () => {
+      done.resolve();
+      stream.end();
+    });
+  });
+  await server.listen();
+  const stream = a.connect(server.publicKey ?? Buffer.alloc(32));
+  stream.resume();
+  for (let i = 0; i < 100; i++) stream.write(message(65_536, i));
+  stream.end();
+  await done.promise;
+  expect(kept.length).toBeGreaterThan(50);
+  for (const { chunk, copy } of kept) expect(chunk.equals(copy)).toBe(true);
+}, 60_000);
