@@ -14,8 +14,8 @@ const MADV_DONTNEED = 4;
 const FUNCTIONS = { madvise: { args: ["u64", "u64", "i32"], returns: "i32" } } as const;
 /** After the first look for peers, when everything that only the start needs has run. */
 const FORGET_FIRST_MS = 9_000;
-/** Serving an update takes code as well, that is not needed for long. */
-const FORGET_EVERY_MS = 3_600_000;
+/** Looks are compiled better and better, and are none the faster for it; serving an update is over at some time. */
+const FORGET_EVERY_MS = 600_000;
 /** Once the compiler is done with the former, and after the later looks. */
 const RELEASE_FIRST_MS = 10_000;
 const RELEASE_EVERY_MS = 60_000;
