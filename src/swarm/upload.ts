@@ -7,7 +7,7 @@
  * - Who comes new is ahead of the others by some megabytes: a small update never waits behind somebody's
  *   full download, nor an honest getter behind those who read for the sake of reading.
  * - Places are bounded, so that each who has one gets enough to see us as alive. Others are told to ask
- *   elsewhere; a place is given on when its holder asks for nothing, or has had more than who waits.
+ *   elsewhere; a place is given on when its holder asks for nothing, has several, or has had more than who waits.
  */
 import type { Clock } from "../core/clock.ts";
 import { ANSWER_MAX_BYTES, GIVE_WAY_AFTER_MS, UPLOAD_PLACES_MAX } from "../core/limits.ts";
@@ -24,6 +24,9 @@ const EXPECTED_BYTES = ANSWER_MAX_BYTES;
 const PLACE_MIN_BYTES_PER_S = 32 * 1024;
 /** A holder who has had more than who waits has to give way after this long. */
 const TENURE_MS = 30_000;
+
+/** A party that has so many places more than another one gives way to it. */
+const UNFAIR_LEAD = 2;
 
 /** One address, or on loopback one socket. */
 interface Party {
@@ -137,7 +140,11 @@ export class Upload {
   }
 
   #givingWay(party: Party, nowMs: number): Place | undefined {
+    const ours = [...this.#held].filter((place) => place.party === party).length;
     let most: Place | undefined;
+    for (const [other, held] of Map.groupBy(this.#held, (place) => place.party)) {
+      if (other !== party && held.length >= ours + UNFAIR_LEAD) return held[0];
+    }
     for (const place of this.#held) {
       if (place.turns === 0 && nowMs - place.lastTurnMs >= GIVE_WAY_AFTER_MS) return place;
       const isDue = nowMs - place.heldSinceMs >= TENURE_MS && place.party !== party;

@@ -215,6 +215,19 @@ describe("places", () => {
     isOn = false;
   });
 
+  test("D10: of those that one address has, a stranger gets one at once, and the address none back", () => {
+    const clock = new FakeClock();
+    const upload = new Upload(clock);
+    const many = Array.from({ length: UPLOAD_PLACES_MAX }, () => upload.join("10.0.0.1"));
+    for (const place of many) {
+      expect(place.take()).toBe(true);
+      void place.turn();
+    }
+    expect(upload.join("10.0.0.2").take()).toBe(true);
+    expect(upload.join("10.0.0.3").take()).toBe(true);
+    expect(upload.join("10.0.0.1").take()).toBe(false);
+  });
+
   test("D10: who reads for long is ahead of a stranger, and not of itself under another key", async () => {
     const clock = new FakeClock();
     const upload = new Upload(clock, 1_000_000);
