@@ -8,6 +8,7 @@ import { closeSync, ftruncateSync, renameSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { chunksElsewhere, chunksInPlace } from "../content/recover.ts";
 import type { ByteRange, ChunkTable } from "../content/table.ts";
+import { systemClock } from "../core/clock.ts";
 import type { ReleaseRecord } from "../core/release-record.ts";
 import { without, type ByteSource } from "../core/source.ts";
 import { aroundRegion } from "../exe/canonical.ts";
@@ -18,6 +19,7 @@ import { fileSource } from "../fs/file-source.ts";
 import { pathBeside } from "../fs/own-files.ts";
 import { openPartial, type PartialFile } from "../fs/partial-file.ts";
 import { createBeside, discard, writeAll, type TemporaryFile } from "../fs/temporary-file.ts";
+import { syncFile, WriteBehind } from "../fs/write-behind.ts";
 
 /** What a file was begun for. */
 export interface Unfinished {
@@ -47,6 +49,7 @@ export type Pause = () => Promise<void>;
 export class UnfinishedExecutable {
   readonly record: ReleaseRecord;
   readonly #place: UnfinishedPlace;
+  readonly #behind: WriteBehind;
   /** Open for writing, and read from. */
   protected opened: TemporaryFile;
   /** An earlier attempt has begun it, and nothing was taken over yet. */
@@ -60,6 +63,7 @@ export class UnfinishedExecutable {
     this.#place = place;
     this.opened = file;
     this.#isLeft = file.isLeft;
+    this.#behind = new WriteBehind(systemClock, () => syncFile(this.file.path));
   }
 
   /**
@@ -165,6 +169,7 @@ export class UnfinishedExecutable {
   /** Bytes of the canonical stream, whose place in the file is before or behind the region. */
   write(streamOffset: number, bytes: Uint8Array): void {
     this.#hasContent = true;
+    this.#behind.wrote();
     for (const piece of aroundRegion(streamOffset, bytes, this.record.regionOffset)) {
       writeAll(this.file.fd, piece.bytes, piece.offset);
     }
@@ -187,6 +192,7 @@ export class UnfinishedExecutable {
   discard(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#behind.stop();
     discard(this.file);
   }
 
@@ -196,6 +202,7 @@ export class UnfinishedExecutable {
     // Under another name nobody would find it.
     if (this.file.path !== this.#place.partialPath || this.#isWorthless) return this.discard();
     this.#isClosed = true;
+    this.#behind.stop();
     closeSync(this.file.fd);
   }
 
