@@ -12,6 +12,7 @@ import type { Piece } from "../../src/content/plan.ts";
 import { PiecePool, type Ask, type Offer } from "../../src/swarm/piece-pool.ts";
 import { Motion } from "../../src/swarm/motion.ts";
 import { Pipeline } from "../../src/swarm/pipeline.ts";
+import type { Clock } from "../../src/core/clock.ts";
 import { Deadline } from "../../src/swarm/deadline.ts";
 import { HostCounts } from "../../src/swarm/host-counts.ts";
 import { Peers } from "../../src/swarm/peers.ts";
@@ -51,6 +52,42 @@ describe("deadline", () => {
     clock.advance(100_000);
     expect(expired).toBe(1);
     expect(clock.pending).toBe(0);
+  });
+
+  test("that we were kept from seeing in time gives the other side a second, once", () => {
+    let nowMs = 0;
+    let fire: (() => void) | undefined;
+    // A process that gets no CPU: its timers fire when it does, before it has read what came.
+    const clock: Clock = {
+      nowMs: () => nowMs,
+      monotonicMs: () => nowMs,
+      after: (_, callback) => {
+        fire = callback;
+        return () => (fire = undefined);
+      },
+    };
+    const wake = (atMs: number): void => {
+      nowMs = atMs;
+      const due = fire;
+      fire = undefined;
+      due?.();
+    };
+    let expired = 0;
+    const deadline = new Deadline(clock, () => expired++);
+    deadline.set(10_000);
+    wake(40_000);
+    expect(expired).toBe(0);
+    // What had come is read now.
+    deadline.set(10_000);
+    wake(80_000);
+    expect(expired).toBe(0);
+    // Nothing had.
+    wake(81_000);
+    expect(expired).toBe(1);
+    deadline.set(10_000);
+    wake(91_500);
+    wake(99_000);
+    expect(expired).toBe(2);
   });
 });
 
