@@ -76,6 +76,9 @@ function opened(path: string) {
 let swarm: Swarm | undefined;
 
 const commands = {
+  /** The program is loaded. */
+  async ready() {},
+
   async dht() {
     const net = await createLoopbackDht(DHT_NODES);
     const [first] = net.bootstrap;
