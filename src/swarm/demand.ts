@@ -27,9 +27,6 @@ const ENOUGH_BYTES_PER_S = 8_000_000;
 /** A download that is over sooner is over before one more provider helps. */
 const SOON_S = 3;
 const RATE_WINDOW_MS = 500;
-/** A look that comes so late says that this machine has more to do than it can: handshakes would be more of it. */
-const LATE_MS = 300;
-const LATE_EVERY_MS = 1_000;
 /** So many are tried for differences. */
 const COARSE_MAX = 4;
 
@@ -39,14 +36,12 @@ export class Demand {
   readonly #fetched: Rate;
   #wanted = 1;
   #raisedMs: number;
-  #lookedMs: number;
 
   constructor(clock: Clock) {
     this.#clock = clock;
     this.#wire = new Rate(clock, RATE_WINDOW_MS);
     this.#fetched = new Rate(clock, RATE_WINDOW_MS);
     this.#raisedMs = clock.monotonicMs();
-    this.#lookedMs = this.#raisedMs;
   }
 
   /** Providers to be connected or connecting to; never falls. */
@@ -57,16 +52,13 @@ export class Demand {
   /** To be called every tenth of a second. */
   look(supply: Supply): void {
     const nowMs = this.#clock.monotonicMs();
-    const isLate = nowMs - this.#lookedMs >= LATE_MS;
-    this.#lookedMs = nowMs;
     const { bytesPerS } = this.#wire.at(supply.wireBytes, supply.wireBytes);
     const { leftS = Infinity } = this.#fetched.at(supply.fetchedBytes, supply.wantedBytes);
     const isHungry =
       nowMs - supply.lastVerifiedMs >= HUNGRY_MS || (supply.isCoarse && this.#wanted < COARSE_MAX);
     const isFed = bytesPerS >= ENOUGH_BYTES_PER_S || leftS <= SOON_S;
     if (isFed && !isHungry) return;
-    const everyMs = isLate ? LATE_EVERY_MS : isHungry ? HUNGRY_EVERY_MS : STEADY_EVERY_MS;
-    if (nowMs - this.#raisedMs < everyMs) return;
+    if (nowMs - this.#raisedMs < (isHungry ? HUNGRY_EVERY_MS : STEADY_EVERY_MS)) return;
     this.#raisedMs = nowMs;
     this.#wanted++;
   }
