@@ -61,6 +61,8 @@ export const UINT_MAX: number = 0xffff_ffff;
  * when all places are taken.
  */
 export const UPLOAD_PLACES_MAX: number = 24;
+/** Addresses whose share of what we send is remembered, once they are gone as well. */
+export const UPLOAD_PARTIES_MAX: number = 1024;
 /** Connections we accept, open ourselves, and have with one address. */
 export const CONNECTIONS_IN_MAX: number = 32;
 export const CONNECTIONS_OUT_MAX: number = 16;

@@ -10,7 +10,12 @@
  *   elsewhere; a place is given on when its holder asks for nothing, has several, or has had more than who waits.
  */
 import type { Clock } from "../core/clock.ts";
-import { ANSWER_MAX_BYTES, GIVE_WAY_AFTER_MS, UPLOAD_PLACES_MAX } from "../core/limits.ts";
+import {
+  ANSWER_MAX_BYTES,
+  GIVE_WAY_AFTER_MS,
+  UPLOAD_PARTIES_MAX,
+  UPLOAD_PLACES_MAX,
+} from "../core/limits.ts";
 
 /** How far ahead a newcomer is: most updates are smaller. */
 const CREDIT_BYTES = 4 * 1024 * 1024;
@@ -119,10 +124,22 @@ export class Upload {
       // As good as a newcomer: nothing to remember.
       if (places === 0 && finish <= this.#now - CREDIT_BYTES) this.#parties.delete(known);
     }
-    const fresh: Party = { finish: this.#now - CREDIT_BYTES, waiting: [], places: 0 };
     const known = this.#parties.get(name);
-    if (known === undefined) this.#parties.set(name, fresh);
-    return known ?? fresh;
+    if (known !== undefined) return known;
+    if (this.#parties.size >= UPLOAD_PARTIES_MAX) this.#forgetLeast();
+    const fresh: Party = { finish: this.#now - CREDIT_BYTES, waiting: [], places: 0 };
+    this.#parties.set(name, fresh);
+    return fresh;
+  }
+
+  /** Who is gone and has had least: whoever read much stays known, however many others come after it. */
+  #forgetLeast(): void {
+    let least: [name: string, party: Party] | undefined;
+    for (const entry of this.#parties) {
+      const [, { places, finish }] = entry;
+      if (places === 0 && finish < (least?.[1].finish ?? Infinity)) least = entry;
+    }
+    if (least !== undefined) this.#parties.delete(least[0]);
   }
 
   #take(place: Place): boolean {

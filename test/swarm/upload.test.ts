@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { GIVE_WAY_AFTER_MS, UPLOAD_PLACES_MAX } from "../../src/core/limits.ts";
+import { GIVE_WAY_AFTER_MS, UPLOAD_PARTIES_MAX, UPLOAD_PLACES_MAX } from "../../src/core/limits.ts";
 import { partyOf } from "../../src/swarm/host-counts.ts";
 import { Upload, type UploadPlace } from "../../src/swarm/upload.ts";
 import { FakeClock } from "../helpers/clock.ts";
@@ -163,6 +163,30 @@ describe("whose turn it is", () => {
     void stays.read(() => stays.gotBytes < MiB);
     await pass(clock, 3_000);
     expect(stays.gotBytes).toBe(MiB);
+  });
+
+  // A copy that had met an address once and told it some keys of peers knew it for ever.
+  test("of those who are gone a bounded number is remembered, and who has read most for longest", async () => {
+    const clock = new FakeClock();
+    const upload = new Upload(clock);
+    const came = async (host: string, sizeBytes: number): Promise<void> => {
+      const reader = new Reader(upload, host, sizeBytes);
+      await reader.read(() => reader.gotBytes === 0);
+      reader.place.leave();
+    };
+    const judge = new Reader(upload, "10.0.0.1", 256 * KiB);
+    clock.advance(60_000);
+    await judge.read(() => judge.gotBytes === 0);
+    const isKnown = (host: string): boolean =>
+      judge.place.lead(host) !== judge.place.lead("10.0.0.2");
+    await came("10.1.0.1", 128 * KiB);
+    await came("10.1.0.2", 32);
+    expect([isKnown("10.1.0.1"), isKnown("10.1.0.2")]).toEqual([true, true]);
+    for (let nth = 0; nth < UPLOAD_PARTIES_MAX; nth++) await came(`10.2.0.${nth}`, 64);
+    expect([isKnown("10.1.0.1"), isKnown("10.1.0.2")]).toEqual([true, false]);
+    const known = Array.from({ length: UPLOAD_PARTIES_MAX }, (_, nth) => isKnown(`10.2.0.${nth}`));
+    // Beside the two who have had more.
+    expect(known.filter(Boolean)).toHaveLength(UPLOAD_PARTIES_MAX - 2);
   });
 });
 
