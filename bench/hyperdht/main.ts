@@ -15,8 +15,8 @@ const PARALLEL_CONNECTS = 20;
 /** Part of the idle connections opened before memory is read: compiled code and its profiles are no connection's. */
 const WARM_UP_SHARE = 1 / 5;
 const IDLE_MS = 20_000;
-/** Until both run times have stopped compiling, and collecting what opening left behind. */
-const SETTLE_MS = 40_000;
+/** Until both run times have stopped compiling, which takes a minute, and collecting what opening left behind. */
+const SETTLE_MS = 75_000;
 const NETWORK_SIZE = 4;
 
 const COMBINATIONS: readonly (readonly [Implementation, Implementation])[] = [

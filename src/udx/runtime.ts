@@ -6,6 +6,7 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import { UdxError } from "./error.ts";
 import { Segments } from "./segments.ts";
 import { forbidFragments, requestRecvBuffer } from "./socket-options.ts";
+import { countReceived } from "./young-garbage.ts";
 
 /** Datagram, port, host, datagram, port, host, … */
 export type DatagramBatch = readonly (Uint8Array | number | string)[];
@@ -71,6 +72,7 @@ export const bunRuntime: Runtime = {
       ...(flags === 0 ? {} : { flags }),
       socket: {
         data(_socket: unknown, datagram: Buffer, port: number, host: string): void {
+          countReceived(datagram.length);
           events.onDatagram(datagram, port, host);
         },
         drain(): void {
