@@ -115,6 +115,12 @@ export const ERROR_ANSWERS_MAX: number = 16;
 export const CONNECT_TIMEOUT_MS: number = 20_000;
 /** Regions that are tried on one set of blocks; each costs hashing the file once. */
 export const REGIONS_PER_TRY_MAX: number = 8;
+/**
+ * What a copy keeps for others once it has been a DHT node for some 20 minutes: records of peers, and half as many values of
+ * up to 1,000 bytes of each kind. HyperDHT keeps this many twice, and 65,536 of itself, with which strangers could fill
+ * hundreds of megabytes.
+ */
+export const DHT_ENTRIES_MAX: number = 2048;
 /** One lookup, announcement or record exchange in the DHT; each question in it has its own, shorter one. */
 export const DHT_TIMEOUT_MS: number = 20_000;
 /** How far in the future a record may be dated: the clocks of publisher and getter differ. */

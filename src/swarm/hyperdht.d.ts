@@ -216,6 +216,8 @@ declare module "@hyperswarm/dht" {
     deferRandomPunch?: boolean;
     concurrency?: number;
     maxWindow?: number;
+    /** Entries in the younger half of each store. Default 65536. */
+    maxSize?: number;
   }
 
   export interface QueryOptions {

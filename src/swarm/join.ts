@@ -1,4 +1,5 @@
 import type HyperDHT from "@hyperswarm/dht";
+import { DHT_ENTRIES_MAX } from "../core/limits.ts";
 import { isLoopbackOnly, type Bootstrap } from "./bootstrap.ts";
 import { createNode, type NodeOptions } from "./node.ts";
 
@@ -11,5 +12,5 @@ export function joinNetwork(
   nodes: NodeOptions["nodes"] = [],
 ): Promise<HyperDHT> {
   const local = isLoopbackOnly(bootstrap) ? { host: "127.0.0.1", firewalled: false } : {};
-  return createNode({ bootstrap, nodes, ...local });
+  return createNode({ bootstrap, nodes, entriesMax: DHT_ENTRIES_MAX, ...local });
 }

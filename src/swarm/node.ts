@@ -31,6 +31,8 @@ export interface NodeOptions {
   readonly ephemeral?: boolean;
   /** False: known to be reachable. Default: finds out. */
   readonly firewalled?: boolean;
+  /** Entries of each kind that a routing node keeps for others, and once more as many older ones; default 65,536. */
+  readonly entriesMax?: number;
   /** Milliseconds between keepalive frames on idle connections; default 5000. */
   readonly keepAliveMs?: number;
 }
@@ -69,7 +71,7 @@ export async function createNode(options: NodeOptions): Promise<HyperDHT> {
 
 function hyperdhtOptions(options: NodeOptions): HyperDHTOptions {
   const { bootstrap, nodes = [], port = 0, keepAliveMs } = options;
-  const { host, keyPair, ephemeral, firewalled } = options;
+  const { host, keyPair, ephemeral, firewalled, entriesMax } = options;
   return {
     ...(nodes.length === 0 ? {} : { nodes: nodes.map(({ host, port }) => ({ host, port })) }),
     ...(bootstrap === "public"
@@ -83,6 +85,7 @@ function hyperdhtOptions(options: NodeOptions): HyperDHTOptions {
     ...(keyPair === undefined ? {} : { keyPair }),
     ...(ephemeral === undefined ? {} : { ephemeral }),
     ...(firewalled === undefined ? {} : { firewalled }),
+    ...(entriesMax === undefined ? {} : { maxSize: entriesMax }),
     ...(keepAliveMs === undefined ? {} : { connectionKeepAlive: keepAliveMs }),
   };
 }
