@@ -1,6 +1,7 @@
 import { basename, resolve } from "node:path";
 import { systemClock } from "../core/clock.ts";
 import type { Target } from "../core/target.ts";
+import { isBegun } from "../release/first-file.ts";
 import { installFirst } from "../release/first-install.ts";
 import { command, type Command } from "./command.ts";
 import { JSON_ARGUMENT, report, say } from "./output.ts";
@@ -42,7 +43,7 @@ export const fetchNewest: Command = command({
             progress.update(reusedBytes + fetchedBytes, totalBytes, `from ${peers(providers)}`),
           signal,
         }),
-      "the same command goes on where this one was",
+      () => (isBegun(out) ? "the same command goes on where this one was" : undefined),
     ).finally(() => progress.end());
     report(isJson, { ...name, path: out, ...installed }, [
       `${out}: ${installed.version}, ${amount(installed.sizeBytes)}, verified`,

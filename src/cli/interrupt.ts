@@ -23,13 +23,16 @@ export function handleInterrupts(): void {
   }
 }
 
+const NOTHING_LEFT = "nothing was left behind";
+
 /**
- * Lends `work` a signal that Ctrl-C and `kill` raise, so that it can clean up and end.
+ * Lends `work` a signal that Ctrl-C and `kill` raise, so that it can clean up and end. `left` says what there is of it
+ * when it was stopped, and what to do with that; undefined for nothing.
  * @throws {CliError} INTERRUPTED when it could not be finished because of that; what `work` threw
  */
 export async function untilStopped<T>(
   work: (signal: AbortSignal) => Promise<T>,
-  outcome = "nothing was left behind",
+  left: () => string | undefined = () => undefined,
 ): Promise<T> {
   const controller = new AbortController();
   stop = () => controller.abort();
@@ -37,7 +40,7 @@ export async function untilStopped<T>(
     return await work(controller.signal);
   } catch (cause) {
     if (!controller.signal.aborted) throw cause;
-    throw new CliError("INTERRUPTED", `stopped: ${outcome}`, {
+    throw new CliError("INTERRUPTED", `stopped: ${left() ?? NOTHING_LEFT}`, {
       blame: "usage",
       cause,
     });

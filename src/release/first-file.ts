@@ -1,5 +1,6 @@
 /** The file of a first install: from what peers give to its name. */
 import {
+  existsSync,
   fchmodSync,
   fstatSync,
   fsyncSync,
@@ -53,6 +54,11 @@ export function checkPlace(path: string): void {
   }
   // Says in clear words when nothing can be made there.
   discard(createBeside(unfinishedPlace(path).temporaryBase));
+}
+
+/** Whether a part of it lies there, for the next attempt. */
+export function isBegun(path: string): boolean {
+  return existsSync(unfinishedPlace(path).partialPath);
 }
 
 /** What a kill has left, but for the unfinished file. The lock is held. */
