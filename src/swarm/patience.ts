@@ -1,19 +1,26 @@
 /** Work that is not waited for without end. */
 import type { Clock } from "../core/clock.ts";
 
-/** `work` gets a signal that ends it after `timeoutMs`, or with `stopping`. */
+/**
+ * `work` gets a signal that ends it after `timeoutMs`, or with `stopping`. Not `AbortSignal.any`: a listener that is left
+ * on one keeps it, and all that the listener holds, for as long as `stopping` lives.
+ */
 export async function inTime<T>(
   clock: Clock,
   stopping: AbortSignal,
   timeoutMs: number,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const timeout = new AbortController();
-  const cancel = clock.after(timeoutMs, () => timeout.abort());
+  const ending = new AbortController();
+  const end = (): void => ending.abort();
+  if (stopping.aborted) end();
+  stopping.addEventListener("abort", end, { once: true });
+  const cancel = clock.after(timeoutMs, end);
   try {
-    return await work(AbortSignal.any([stopping, timeout.signal]));
+    return await work(ending.signal);
   } finally {
     cancel();
+    stopping.removeEventListener("abort", end);
   }
 }
 

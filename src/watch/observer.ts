@@ -23,6 +23,7 @@ import { SwarmError, violation } from "../swarm/error.ts";
 import { findPeers } from "../swarm/find-peers.ts";
 import { joinNetwork } from "../swarm/join.ts";
 import { NewestRecord } from "../swarm/newest-record.ts";
+import { inTime } from "../swarm/patience.ts";
 import { Peers, type NetworkAddress, type Peer } from "../swarm/peers.ts";
 import type { RemoteProvider } from "../swarm/remote-provider.ts";
 import { jittered, Repeater } from "../swarm/repeater.ts";
@@ -238,14 +239,8 @@ export class Observer {
     return record.version.text;
   }
 
-  async #inTime(work: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
-    const timeout = new AbortController();
-    const cancel = this.#options.clock.after(DHT_TIMEOUT_MS, () => timeout.abort());
-    try {
-      await work(AbortSignal.any([this.#stopping.signal, timeout.signal]));
-    } finally {
-      cancel();
-    }
+  #inTime<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return inTime(this.#options.clock, this.#stopping.signal, DHT_TIMEOUT_MS, work);
   }
 }
 
