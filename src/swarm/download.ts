@@ -252,8 +252,7 @@ export class Download {
 
   /** Differences are so much smaller than anything else that it pays to wait for whoever can make them. */
   #isBetterBusy(provider: RemoteProvider, reuse: Reuse, nowMs: number): boolean {
-    if (!reuse.isLocal || nowMs - this.#lastPieceMs >= BETTER_IS_BUSY_MS) return false;
-    if (reuse.canDiffer(provider)) return false;
+    if (reuse.canDiffer(provider) || nowMs - this.#lastPieceMs >= BETTER_IS_BUSY_MS) return false;
     return [...this.#active.keys()].some((other) => reuse.canDiffer(other));
   }
 
@@ -289,11 +288,7 @@ export class Download {
     if (this.#isOver || pool === undefined || reuse === undefined) return;
     this.#wireBytes += coded.length;
     const bytes = reuse.decode(provider, piece, coded, old);
-    if (bytes === "too-large") {
-      // To find that out takes as long as to compress the piece. Were it a lie, the next one would ask for halves in vain.
-      if (old.base === undefined) this.#remember(old, piece, coded);
-      return pool.split(ask);
-    }
+    if (bytes === "too-large") return pool.split(ask);
     if (bytes === "our-fault") return pool.failed(ask);
     pipeline.delivered(mark, coded.length, this.#clock.monotonicMs());
     const others = pool.done(ask);
@@ -314,18 +309,15 @@ export class Download {
     for (let chunk = piece.first; chunk < piece.first + piece.count; chunk++) {
       this.#have?.add(chunk);
     }
-    this.#remember(old, piece, coded);
+    // What was made of a sketch is of use to nobody else.
+    if (this.#have !== undefined && old.sketch.length === 0) {
+      this.#place?.remember(old.base, this.#record.record.root, piece, coded);
+    }
     this.#fetchedBytes += sizeBytes;
     release(bytes);
     releaseFrame(coded);
     this.#report();
     this.#finishIfDone();
-  }
-
-  /** For others. What was made of a sketch is of use to nobody else. */
-  #remember({ base, sketch }: OldContent, piece: Piece, coded: Uint8Array): void {
-    if (this.#have === undefined || sketch.length > 0) return;
-    this.#place?.remember(base, this.#record.record.root, piece, coded);
   }
 
   async #write({ first, count }: Piece, bytes: Uint8Array): Promise<void> {

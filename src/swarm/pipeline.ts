@@ -23,7 +23,6 @@ export class Pipeline {
   #answers = 0;
   #deliveredBytes = 0;
   #shortestMs = Infinity;
-  #bytesPerMs = 0;
 
   /** When a piece is asked for; monotonic. */
   mark(nowMs: number): PipelineMark {
@@ -38,7 +37,6 @@ export class Pipeline {
     this.#shortestMs = Math.min(this.#shortestMs, tookMs);
     this.#rates.push((this.#deliveredBytes - mark.deliveredBytes) / tookMs);
     if (this.#rates.length > SAMPLES) this.#rates.shift();
-    this.#bytesPerMs = Math.max(...this.#rates);
   }
 
   /** Has it ever delivered anything? */
@@ -48,7 +46,7 @@ export class Pipeline {
 
   /** 0 while nothing is known. */
   get bytesPerMs(): number {
-    return this.#bytesPerMs;
+    return Math.max(0, ...this.#rates);
   }
 
   /** Pieces that may be under way: 1 to REQUESTS_IN_FLIGHT_MAX, one more with each that has come. */

@@ -1,12 +1,10 @@
 /** Copies that are still fetching a release give to one another what they have of it. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { encodePiece, isTooLarge } from "../../src/content/piece.ts";
+import { encodePiece } from "../../src/content/piece.ts";
 import { systemClock } from "../../src/core/clock.ts";
-import { ANSWER_MAX_BYTES } from "../../src/core/limits.ts";
 import { memorySource, type ByteSource } from "../../src/core/source.ts";
 import { asContentRoot } from "../../src/core/brand.ts";
 import { checkRegion } from "../../src/exe/check-region.ts";
-import { fetchRelease } from "../../src/swarm/getter.ts";
 import { Have } from "../../src/swarm/have.ts";
 import { Holdings } from "../../src/swarm/holdings.ts";
 import type { Swarm } from "../../src/swarm/swarm.ts";
@@ -127,39 +125,6 @@ test("pieces are passed on as they came, when somebody follows: nothing is read 
     await holdings.answer({ ...request, ...piece, base: asContentRoot(new Uint8Array(32)) }),
   ).toEqual(coded);
   holdings.destroy();
-});
-
-test("that a piece is too large for an answer is passed on as well, so that nobody compresses it to find out", async () => {
-  const { table, record } = release;
-  const provider = await world.provider([release]);
-  const { dialer, peers } = await world.getter([provider.publicKey]);
-  const out = new Uint8Array(release.bytes.length);
-  const tooLarge: number[] = [];
-  await fetchRelease(
-    release.record,
-    {
-      checkRegion: (region) => void checkRegion(world.owner, region, release.record),
-      missing: ({ count }) => Array.from({ length: count }, (_, index) => index),
-      onChunk: ({ offset }, bytes) => out.set(bytes, offset),
-      written: () => ({ stream: memorySource(out), chunks: [] }),
-    },
-    {
-      clock: systemClock,
-      dialer,
-      peers,
-      place: {
-        setPartial: () => undefined,
-        remember: (base, root, { first, count }, coded) => {
-          expect([base, root]).toEqual([undefined, record.record.root]);
-          if (isTooLarge(coded)) tooLarge.push(table.rangeOf(first, count).sizeBytes);
-        },
-      },
-      findPeers: () => Promise.resolve(),
-    },
-  );
-  // The release is noise: no piece of several blocks fits.
-  expect(tooLarge.length).toBeGreaterThan(0);
-  expect(Math.min(...tooLarge)).toBeGreaterThan(ANSWER_MAX_BYTES);
 });
 
 test("a part gives no region and no table, and no chunk that it has not", async () => {
