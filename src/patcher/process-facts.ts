@@ -1,7 +1,8 @@
+import { withoutDeletedSuffix } from "../fs/deleted-name.ts";
+
 /**
  * How this process was started, taken when it starts: a restart must repeat it, whatever the app changes
- * meanwhile. `process.execPath` has to be read early for another reason: Bun asks the system at the first
- * use, and once the file is replaced the answer ends in " (deleted)".
+ * meanwhile.
  */
 export interface ProcessFacts {
   readonly execPath: string;
@@ -29,7 +30,7 @@ function takeFacts(): ProcessFacts {
   // Before the environment is copied.
   const supervisor = takeSupervisor();
   return {
-    execPath: process.execPath,
+    execPath: withoutDeletedSuffix(process.execPath),
     argv0: process.argv0,
     args: process.argv.slice(2),
     // What is set has a value; going through the entries would take ten times as long.

@@ -28,6 +28,7 @@ import type { Swap } from "../fs/swap.ts";
 import { createBeside, discard, temporaryPath } from "../fs/temporary-file.ts";
 import { UpdateError } from "./error.ts";
 import { hasCapabilities, keepProperties } from "./keep-properties.ts";
+import { withoutDeletedSuffix } from "../fs/deleted-name.ts";
 import type { Lock } from "../fs/lock.ts";
 import { pathBeside } from "../fs/own-files.ts";
 import { systemSwap } from "./system-swap.ts";
@@ -39,8 +40,6 @@ export interface FileIdentity {
   readonly ino: bigint;
 }
 
-/** What the kernel appends to the name of a running file that was replaced (proc(5), /proc/pid/exe). */
-const DELETED_SUFFIX = " (deleted)";
 /** The running image, even when another file has its path by now. */
 const LINUX_OWN_IMAGE = "/proc/self/exe";
 const SETUID_SETGID = 0o6000n;
@@ -78,7 +77,7 @@ export class Installation {
    */
   static open(execPath: string): Installation {
     try {
-      const path = realpathSync(withoutDeleted(execPath));
+      const path = realpathSync(withoutDeletedSuffix(execPath));
       return new Installation(path, openSync(imageOf(path), constants.O_RDONLY));
     } catch (cause) {
       throw new UpdateError("EXECUTABLE_CHANGED", `there is no executable at ${execPath}`, {
@@ -303,15 +302,10 @@ export function isSameFile(a: FileIdentity, b: FileIdentity): boolean {
   return a.dev === b.dev && a.ino === b.ino;
 }
 
-function withoutDeleted(path: string): string {
-  if (!path.endsWith(DELETED_SUFFIX) || existsSync(path)) return path;
-  return path.slice(0, -DELETED_SUFFIX.length);
-}
-
 /** What to read the running image from. In tests the executable looked after is not the one that runs. */
 function imageOf(path: string): string {
   try {
-    return withoutDeleted(readlinkSync(LINUX_OWN_IMAGE)) === path ? LINUX_OWN_IMAGE : path;
+    return withoutDeletedSuffix(readlinkSync(LINUX_OWN_IMAGE)) === path ? LINUX_OWN_IMAGE : path;
   } catch {
     // No /proc: another system, or a chroot.
     return path;
