@@ -6,6 +6,9 @@ export function isLoopback(host: string): boolean {
   return LOOPBACK.test(host);
 }
 
+/** A party that has so many connections, or places, more than another one gives way to it. */
+export const UNFAIR_LEAD = 2;
+
 /**
  * Who counts as one: an address, however many connections it has. The copies on one machine share its loopback
  * address, and are told apart by their sockets.

@@ -11,7 +11,7 @@ import {
 } from "../core/limits.ts";
 import { SwarmError } from "./error.ts";
 import { HandshakeRate } from "./handshake-rate.ts";
-import { HostCounts, partyOf } from "./host-counts.ts";
+import { HostCounts, partyOf, UNFAIR_LEAD } from "./host-counts.ts";
 import type { Peers } from "./peers.ts";
 import { ProviderSession, type ProviderContext } from "./provider-session.ts";
 import { pingRelaysLessOften } from "./relay-pings.ts";
@@ -28,9 +28,6 @@ interface Handshake {
   /** Monotonic. */
   readonly untilMs: number;
 }
-
-/** A party that has so many connections more than another one gives way to it. */
-const UNFAIR_LEAD = 2;
 
 export class Provider {
   readonly #context: ListenerContext;

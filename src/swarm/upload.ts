@@ -16,6 +16,7 @@ import {
   UPLOAD_PARTIES_MAX,
   UPLOAD_PLACES_MAX,
 } from "../core/limits.ts";
+import { UNFAIR_LEAD } from "./host-counts.ts";
 
 /** How far ahead a newcomer is: most updates are smaller. */
 const CREDIT_BYTES = 4 * 1024 * 1024;
@@ -29,9 +30,6 @@ const EXPECTED_BYTES = ANSWER_MAX_BYTES;
 const PLACE_MIN_BYTES_PER_S = 32 * 1024;
 /** A holder who has had more than who waits has to give way after this long. */
 const TENURE_MS = 30_000;
-
-/** A party that has so many places more than another one gives way to it. */
-const UNFAIR_LEAD = 2;
 
 /** One address, or on loopback one socket. */
 interface Party {
