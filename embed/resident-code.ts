@@ -1,7 +1,9 @@
 /**
- * What starting up leaves resident, and an idle updater never needs again:
+ * What an idle updater never needs again, and what a busy one had better make anew:
  *
- * - 4 MB that JavaScriptCore has made of our own code. Whatever runs again is compiled again, in some milliseconds.
+ * - What JavaScriptCore makes of our own code: 4 MB in the start. Under looks each second it is compiled better and better, and none the
+ *   faster for it, in memory that lies in between what lives long: 44 MB were anonymous after nine minutes, 30 when it was forgotten each
+ *   minute, and collecting alone saved 3. Whatever runs again is compiled again, in some milliseconds.
  * - 20 MB of Bun's own code, JavaScript parser and WebAssembly compiler among it: the kernel keeps such pages mapped
  *   until memory is short. What is still needed comes from the page cache, at a microsecond for 64 KiB.
  */
@@ -13,27 +15,44 @@ import { openLibc } from "../src/fs/libc.ts";
 const MADV_DONTNEED = 4;
 const FUNCTIONS = { madvise: { args: ["u64", "u64", "i32"], returns: "i32" } } as const;
 /** After the first look for peers, when everything that only the start needs has run. */
-const FORGET_FIRST_MS = 9_000;
-/** Looks are compiled better and better, and are none the faster for it; serving an update is over at some time. */
-const FORGET_EVERY_MS = 600_000;
-/** Once the compiler is done with the former, and after the later looks. */
-const RELEASE_FIRST_MS = 10_000;
-const RELEASE_EVERY_MS = 60_000;
+const FIRST_MS = 9_000;
+const EVERY_MS = 60_000;
+/** The compiler and the collector are done with what was forgotten. */
+const SETTLED_MS = 1_000;
+/** An idle copy does not grow by as much, and pays nothing; one that looks each second does within a minute. */
+const FORGET_AFTER_BYTES = 4_000_000;
 /** "from-to r?xp offset device inode   path", then "Name:   value kB" lines, proc_pid_smaps(5). */
 const MAPPING = /^([0-9a-f]+)-([0-9a-f]+) r-[x-]p [0-9a-f]+ \S+ \d+ +(.*)$/;
 const CLEAN = /^Private_Dirty: +0 kB$/m;
 
-/** Now and then, for as long as this thread lives. */
-export function keepCodeReleased(clock: Clock): void {
-  repeat(clock, FORGET_FIRST_MS, FORGET_EVERY_MS, forgetCompiled);
-  if (process.platform === "linux") repeat(clock, RELEASE_FIRST_MS, RELEASE_EVERY_MS, releaseCode);
+/** What is done to this process, so that tests can do without one. */
+export interface Residence {
+  /** Of this process, the app's among it: then something is forgotten in vain, at most once a minute. */
+  readonly anonymousBytes: () => number;
+  readonly forget: () => void;
+  readonly release: () => void;
 }
 
-function repeat(clock: Clock, firstMs: number, everyMs: number, work: () => void): void {
-  clock.after(firstMs, () => {
-    work();
-    repeat(clock, everyMs, everyMs, work);
-  });
+const THIS_PROCESS: Residence = { anonymousBytes, forget: forgetCompiled, release: releaseCode };
+const ANONYMOUS_KIB = /^RssAnon:\s+(\d+) kB$/m;
+
+/** Now and then, for as long as this thread lives. */
+export function keepCodeReleased(
+  clock: Clock,
+  { anonymousBytes, forget, release }: Residence = THIS_PROCESS,
+): void {
+  let leastBytes = 0;
+  const tidy = (): void => {
+    const isGrown = anonymousBytes() > leastBytes + FORGET_AFTER_BYTES;
+    if (isGrown) forget();
+    clock.after(SETTLED_MS, () => {
+      release();
+      const leftBytes = anonymousBytes();
+      leastBytes = isGrown ? leftBytes : Math.min(leastBytes, leftBytes);
+      clock.after(EVERY_MS - SETTLED_MS, tidy);
+    });
+  };
+  clock.after(FIRST_MS, tidy);
 }
 
 /**
@@ -46,7 +65,19 @@ export function forgetCompiled(): void {
   shrink?.();
 }
 
+/** Where the system does not tell: all that is resident. @internal */
+export function anonymousBytes(): number {
+  try {
+    const [, kib] = ANONYMOUS_KIB.exec(readFileSync("/proc/self/status", "latin1")) ?? [];
+    if (kib !== undefined) return Number(kib) * 1024;
+  } catch {
+    // No /proc.
+  }
+  return process.memoryUsage.rss();
+}
+
 function releaseCode(): void {
+  if (process.platform !== "linux") return;
   try {
     const executable = readlinkSync("/proc/self/exe");
     const { madvise } = openLibc(FUNCTIONS) ?? {};

@@ -61,7 +61,6 @@ async function start(message: StartMessage): Promise<Running | undefined> {
     return undefined;
   }
   parts.updater.start();
-  keepCodeReleased(systemClock);
   return parts;
 }
 
@@ -137,6 +136,7 @@ self.addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
       // A rejection ends this Worker; the main half starts it again.
       started = data;
       running = start(data);
+      keepCodeReleased(systemClock);
       break;
     case "help":
       void lookInBackground(data);

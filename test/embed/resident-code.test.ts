@@ -1,6 +1,12 @@
 import { heapStats } from "bun:jsc";
 import { expect, test } from "bun:test";
-import { cleanMappings, forgetCompiled } from "../../embed/resident-code.ts";
+import {
+  anonymousBytes,
+  cleanMappings,
+  forgetCompiled,
+  keepCodeReleased,
+} from "../../embed/resident-code.ts";
+import { FakeClock } from "../helpers/clock.ts";
 import { until } from "../helpers/swarm-world.ts";
 
 const mapping = (head: string, dirtyKb: number): string =>
@@ -36,4 +42,45 @@ test("forgets what was compiled, and what runs again is compiled again", async (
   forgetCompiled();
   await until(() => blocks() < compiled - count / 2, "the code to be forgotten");
   expect(run()).toEqual(before);
+});
+
+test("forgets after the start, and then when it has grown since; releases each minute", () => {
+  const clock = new FakeClock();
+  let megabytes = 30;
+  let afterMb = 20;
+  let forgotten = 0;
+  let released = 0;
+  keepCodeReleased(clock, {
+    anonymousBytes: () => megabytes * 1_000_000,
+    forget: () => {
+      forgotten++;
+      clock.after(500, () => (megabytes = afterMb));
+    },
+    release: () => released++,
+  });
+  const nextMinute = (grownToMb: number): readonly number[] => {
+    megabytes = grownToMb;
+    clock.advance(60_000);
+    return [forgotten, released];
+  };
+  expect([forgotten, released]).toEqual([0, 0]);
+  clock.advance(10_500);
+  expect([forgotten, released]).toEqual([1, 1]);
+  expect(nextMinute(24)).toEqual([1, 2]);
+  expect(nextMinute(25)).toEqual([2, 3]);
+  // It is not what was least long ago that counts: an app that has grown is left alone.
+  afterMb = 200;
+  expect(nextMinute(210)).toEqual([3, 4]);
+  expect(nextMinute(203)).toEqual([3, 5]);
+  // What the app gives back is not lent to us.
+  expect(nextMinute(50)).toEqual([3, 6]);
+  afterMb = 49;
+  expect(nextMinute(55)).toEqual([4, 7]);
+});
+
+test("knows what is anonymous in this process", () => {
+  const before = anonymousBytes();
+  const kept = new Uint8Array(64_000_000).fill(1);
+  expect(anonymousBytes()).toBeGreaterThan(before + 50_000_000);
+  expect(kept.length).toBe(64_000_000);
 });
