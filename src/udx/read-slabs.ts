@@ -6,14 +6,31 @@ import { READ_CHUNK_MAX } from "./constants.ts";
 
 /** Slabs kept. Each stream fills one while its reader has the one before. */
 const FREE_MAX = 4;
+/** As many as a receive window holds, for readers that fall behind; kept until a stream is over. */
+const SPARE_MAX = 64;
 
 const free: Buffer[] = [];
+const spare: Buffer[] = [];
 /** Chunk handed out → its slab. A chunk that is never given back is collected with it. */
 const lent = new WeakMap<Buffer, ReadLease>();
 
+function takeSlab(): Buffer {
+  return free.pop() ?? spare.pop() ?? Buffer.allocUnsafeSlow(READ_CHUNK_MAX);
+}
+
+function keep(slab: Buffer): void {
+  if (free.length < FREE_MAX) free.push(slab);
+  else if (spare.length < SPARE_MAX) spare.push(slab);
+}
+
+/** A stream is over. Should others be busy, they get new ones. */
+export function dropSpareSlabs(): void {
+  spare.length = 0;
+}
+
 /** A slab of READ_CHUNK_MAX bytes with old content, and how much of it is with the reader. */
 export class ReadLease {
-  readonly slab: Buffer = free.pop() ?? Buffer.allocUnsafeSlow(READ_CHUNK_MAX);
+  readonly slab: Buffer = takeSlab();
   private chunks = 0;
   private isFull = false;
 
@@ -38,7 +55,7 @@ export class ReadLease {
   }
 
   private settle(): void {
-    if (this.isFull && this.chunks === 0 && free.length < FREE_MAX) free.push(this.slab);
+    if (this.isFull && this.chunks === 0) keep(this.slab);
   }
 }
 

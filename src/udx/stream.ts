@@ -6,6 +6,7 @@ import { connectionReset, UdxError, usageError } from "./error.ts";
 import { Flushes } from "./flushes.ts";
 import { FrameGate } from "./framing.ts";
 import { checkPort, familyOf, isLoopback, isPort } from "./ip.ts";
+import { dropSpareSlabs } from "./read-slabs.ts";
 import { Relay } from "./relay.ts";
 import { seqFrom } from "./seq.ts";
 import type { UDXSocket } from "./socket.ts";
@@ -209,6 +210,7 @@ export class UDXStream extends StreamFacts implements EndpointEvents {
 
   override _predestroy(): void {
     this.endpoint.destroy(this.relay !== null);
+    dropSpareSlabs();
     this.onWritable();
   }
 

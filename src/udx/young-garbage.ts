@@ -6,7 +6,7 @@
 import { edenGC } from "bun:jsc";
 
 /** Received between two collections: at 5 MB a receiver grew by 22 MiB, at 10 MB by 33, and at 2 MB collecting began to cost. */
-const COLLECT_AFTER_BYTES = 5_000_000;
+const COLLECT_AFTER_BYTES = 3_000_000;
 
 let receivedBytes = 0;
 

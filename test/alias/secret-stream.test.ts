@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { ready } from "../../embed/alias/sodium.ts";
 import { createLoopbackDht, type LoopbackDht } from "../helpers/dht.ts";
 
 // Messages of any size, their order and their bytes, when the memory they are encrypted in is used again. What arrives is
@@ -125,4 +126,115 @@ test("who listens to the stream below as well gets memory that is not used again
   await done.promise;
   expect(kept.length).toBeGreaterThan(50);
   for (const { chunk, copy } of kept) expect(chunk.equals(copy)).toBe(true);
+}, 60_000);
+
+interface Reader extends NodeJS.EventEmitter {
+  pause(): void;
+  resume(): void;
+  end(): void;
+}
+
+test("a reader that stops reading stops its peer, also of messages that are opened elsewhere", async () => {
+  const [OFFERED, READ_FIRST] = [400, 50];
+  // The write buffers, the receive window, what is being opened and what lies ready: far less than 26 MB.
+  const TAKEN_MAX = 200;
+  const [a, b] = [await dht.createNode(), await dht.createNode()];
+  const accepted = Promise.withResolvers<Reader>();
+  const server = b.createServer((stream) => accepted.resolve(stream));
+  await server.listen();
+  const stream = a.connect(server.publicKey ?? Buffer.alloc(32));
+  stream.resume();
+  let taken = 0;
+  const offering = (async () => {
+    for (let n = 0; n < OFFERED; n++) {
+      if (!stream.write(message(65_536, n))) {
+        await new Promise<void>((resolve) => stream.once("drain", () => resolve()));
+      }
+      taken++;
+    }
+    stream.end();
+  })();
+  const reader = await accepted.promise;
+  let received = 0;
+  reader.on("data", (chunk: Buffer) => {
+    received += chunk.byteLength;
+    if (received === READ_FIRST * 65_536) reader.pause();
+  });
+  for (let before = -1; taken !== before; await Bun.sleep(300)) before = taken;
+  expect(received).toBe(READ_FIRST * 65_536);
+  expect(taken).toBeLessThan(TAKEN_MAX);
+
+  const ended = new Promise<void>((resolve) => reader.on("end", () => resolve()));
+  reader.resume();
+  await ended;
+  reader.end();
+  await offering;
+  expect(received).toBe(OFFERED * 65_536);
+}, 60_000);
+
+interface Bridged extends Reader {
+  readonly rawStream: NodeJS.EventEmitter & { write(data: Uint8Array): void; destroy(): void };
+  readonly _rawStream: NodeJS.EventEmitter;
+  readonly opened: Promise<boolean>;
+  write(data: Uint8Array): boolean;
+}
+
+/** Two ends, and what the first one's raw stream says, handed to the second's by `forward`. */
+async function bridged(
+  forward: (chunk: Buffer, to: Bridged["rawStream"]) => void,
+): Promise<readonly [Bridged, Bridged]> {
+  await ready;
+  const name: string = "@hyperswarm/secret-stream";
+  const { default: SecretStream } = (await import(name)) as {
+    default: new (isInitiator: boolean) => Bridged;
+  };
+  const [a, b] = [new SecretStream(true), new SecretStream(false)];
+  a.rawStream.on("data", (chunk: Buffer) => forward(chunk, b.rawStream));
+  b.rawStream.on("data", (chunk: Buffer) => a.rawStream.write(chunk));
+  await Promise.all([a.opened, b.opened]);
+  return [a, b];
+}
+
+test("of two hundred large messages one has a flipped bit: it and what follows are never read", async () => {
+  const [COUNT, FORGED] = [200, 150];
+  let large = 0;
+  const [a, b] = await bridged((chunk, to) => {
+    const copy = Buffer.from(chunk);
+    if (copy.byteLength > 65_536 && ++large === FORGED) copy[1000] = (copy[1000] ?? 0) ^ 1;
+    to.write(copy);
+  });
+  const received: number[] = [];
+  const failed = Promise.withResolvers<unknown>();
+  a.on("error", () => undefined);
+  b.on("error", failed.resolve);
+  b.on("data", (data: Buffer) => received.push(data.readUInt32LE(0)));
+  for (let n = 1; n <= COUNT; n++) {
+    const data = Buffer.alloc(65_536);
+    data.writeUInt32LE(n, 0);
+    a.write(data);
+    await Bun.sleep(0);
+  }
+  expect(await failed.promise).toMatchObject({ code: "FAILED" });
+  expect(received).toEqual(Array.from({ length: received.length }, (_, i) => i + 1));
+  expect(received.length).toBeGreaterThan(FORGED / 2);
+  expect(received.length).toBeLessThan(FORGED);
+}, 60_000);
+
+test("what came before the connection closed is read", async () => {
+  const COUNT = 50;
+  let large = 0;
+  const [a, b] = await bridged((chunk, to) => {
+    to.write(Buffer.from(chunk));
+  });
+  // After the stream itself.
+  b._rawStream.on("data", (chunk: Buffer) => {
+    if (chunk.byteLength > 65_536 && ++large === COUNT) b.rawStream.destroy();
+  });
+  const received: number[] = [];
+  a.on("error", () => undefined);
+  b.on("error", () => undefined);
+  b.on("data", (data: Buffer) => received.push(data.byteLength));
+  for (let n = 0; n < COUNT; n++) a.write(Buffer.alloc(65_536));
+  await new Promise<void>((resolve) => b.once("close", () => resolve()));
+  expect(received.length).toBe(COUNT);
 }, 60_000);

@@ -36,7 +36,7 @@ export const CHACHA20_MAX_BYTES: number = MEMORY_PAGES * PAGE_BYTES - DATA_OFFSE
 
 export interface ChaCha20 {
   /** The data area; the caller's until the next `xor`. */
-  readonly data: Uint8Array;
+  readonly data: Uint8Array<ArrayBuffer>;
   /** XORs the first `bytes` bytes of `data` with the key stream that starts at block 0. */
   xor(key: Uint8Array, nonce: Uint8Array, bytes: number): void;
 }

@@ -20,15 +20,16 @@ import { begin, type Libsodium, type Pointer, put, room, take } from "./heap.ts"
 
 const BLOCK_BYTES = 64;
 /** Offsets in the data area: block 0, block 1, message. */
-const TAG_BLOCK = BLOCK_BYTES;
-const MESSAGE = 2 * BLOCK_BYTES;
+export const TAG_BLOCK: number = BLOCK_BYTES;
+export const MESSAGE: number = 2 * BLOCK_BYTES;
 const POLY1305_KEYBYTES = 32;
 const MAC_BYTES = 16;
 const LENGTHS_BYTES = 16;
 
-const KEY_END = 32;
+/** Offsets in the state. */
+export const KEY_END = 32;
 const COUNTER_END = 36;
-const NONCE_END = 44;
+export const NONCE_END = 44;
 const INNER_NONCE_BYTES = 8;
 
 /** Below this many bytes the three extra calls cost more than vectors save. */
@@ -40,7 +41,8 @@ const NO_TAG = 0xff;
 /** Null until the first long message, undefined where there are no vectors. */
 let chacha20: ChaCha20 | undefined | null = null;
 
-function kernelFor(length: number): ChaCha20 | undefined {
+/** For messages of that length; undefined when they are not its case, or where there are no vectors. */
+export function kernelFor(length: number): ChaCha20 | undefined {
   if (length < MIN_MESSAGE_BYTES || length > MAX_MESSAGE_BYTES) return undefined;
   if (chacha20 === null) chacha20 = createChaCha20();
   return chacha20;
@@ -95,7 +97,7 @@ export function fastPull(
   data[TAG_BLOCK] = cipher[0] ?? 0;
   const { libsodium, input, inputBytes, key } = authenticated(data, length, encrypted);
   // Copied, because the message may be decrypted into the cipher's own memory.
-  const mac = cipher.slice(length + 1);
+  const mac = new Uint8Array(cipher.subarray(length + 1));
   const status = libsodium._crypto_onetimeauth_verify(
     put(libsodium, mac),
     input,
@@ -111,7 +113,8 @@ export function fastPull(
   return "done";
 }
 
-function encrypt(kernel: ChaCha20, state: Uint8Array, length: number): void {
+/** XORs all of the kernel's data with the key stream of the message that is next. */
+export function encrypt(kernel: ChaCha20, state: Uint8Array, length: number): void {
   kernel.xor(state.subarray(0, KEY_END), state.subarray(KEY_END, NONCE_END), MESSAGE + length);
 }
 
@@ -148,7 +151,8 @@ function forget(kernel: ChaCha20, libsodium: Libsodium, key: Pointer): void {
   libsodium.HEAPU8.fill(0, key, key + POLY1305_KEYBYTES);
 }
 
-function advance(state: Uint8Array, mac: Uint8Array, tag: number): void {
+/** To the next message, after one with that authenticator and tag. */
+export function advance(state: Uint8Array, mac: Uint8Array, tag: number): void {
   for (let i = 0; i < INNER_NONCE_BYTES; i++) {
     state[COUNTER_END + i] = (state[COUNTER_END + i] ?? 0) ^ (mac[i] ?? 0);
   }
