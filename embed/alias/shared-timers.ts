@@ -123,6 +123,11 @@ export class SharedTimer {
     timers.add(this);
   }
 
+  /** Whether it will never call back again. */
+  get done(): boolean {
+    return this.callback === null;
+  }
+
   /** Starts anew. Cheap: called for every message. */
   refresh(): void {
     if (this.callback !== null) this.dueAt = this.slotFrom(this.timers.nowMs);

@@ -1,5 +1,6 @@
 /**
- * Runs the test suite of udx-native, dht-rpc or hyperdht over our transport, from a checkout of its repository:
+ * Runs the test suite of udx-native, dht-rpc, hyperdht or @hyperswarm/secret-stream over our transport, from a checkout of
+ * its repository:
  *
  *   bun test/upstream/run.ts <checkout> [--native] [test/file.js …]
  *
@@ -13,7 +14,17 @@ import { cp, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 
-const REPLACEMENT = join(import.meta.dir, "../../embed/alias/udx-native.cts");
+/** Those whose tests load the checkout itself: what we have instead, and which file of it that is. */
+const REPLACEMENTS: Readonly<Record<string, { readonly ours: string; readonly file: string }>> = {
+  "udx-native": {
+    ours: join(import.meta.dir, "../../embed/alias/udx-native.cts"),
+    file: "lib/udx.js",
+  },
+  "@hyperswarm/secret-stream": {
+    ours: join(import.meta.dir, "../../embed/alias/secret-stream.cts"),
+    file: "index.js",
+  },
+};
 const PRELOAD = join(import.meta.dir, "preload.ts");
 const FILE_TIMEOUT_MS = 300_000;
 /** What the suites count on: loopback, a name for its IPv6 address, and a process that dies with us. */
@@ -69,11 +80,12 @@ async function prepare(
   if (installed.exitCode !== 0) throw new Error(`dependencies: ${installed.output}`);
   await writeFile(join(root, "hosts.loopback"), HOSTS);
   const manifest = (await Bun.file(join(root, "package.json")).json()) as Manifest;
-  if (manifest.name === "udx-native") {
-    // Its tests load the checkout itself. A checkout has no binary, so the original comes from npm too.
-    const target = native ? Bun.resolveSync("udx-native", import.meta.dir) : REPLACEMENT;
+  const replacement = REPLACEMENTS[manifest.name];
+  if (replacement !== undefined) {
+    // A checkout has no binary, so the original comes from npm too.
+    const target = native ? Bun.resolveSync(manifest.name, import.meta.dir) : replacement.ours;
     await writeFile(
-      join(root, "lib/udx.js"),
+      join(root, replacement.file),
       `module.exports = require(${JSON.stringify(target)});\n`,
     );
   }
