@@ -9,6 +9,8 @@ export interface CompileOptions {
   readonly target: Target | undefined;
   readonly minify: boolean;
   readonly bytecode: boolean;
+  /** Directory of the runtime scripts; default: those of this package. */
+  readonly runtime?: string;
 }
 
 /**
@@ -18,7 +20,7 @@ export interface CompileOptions {
  */
 export async function compileApp(options: CompileOptions): Promise<void> {
   const { entry, outfile, target, minify, bytecode } = options;
-  const directory = await runtimeDirectory();
+  const directory = options.runtime ?? (await runtimeDirectory());
   const result = await Bun.build({
     entrypoints: [entry],
     target: "bun",

@@ -56,14 +56,16 @@ export const TOOL_ENTRIES: Readonly<Record<string, string>> = {
  * The directory with the runtime scripts; in a checkout they are made afresh. Its path stands in what Bun
  * compiles, so it is named after its content: the same sources make the same executable.
  */
-export async function runtimeDirectory(): Promise<string> {
+export async function runtimeDirectory(
+  entries: Readonly<Record<string, string>> = RUNTIME_ENTRIES,
+): Promise<string> {
   if (!isCheckout) return import.meta.dir;
   mkdirSync(CACHE, { recursive: true });
   const scratch = mkdtempSync(join(CACHE, "making-"));
   try {
-    await bundleScripts(RUNTIME_ENTRIES, scratch);
+    await bundleScripts(entries, scratch);
     const hash = new Bun.CryptoHasher("sha256");
-    for (const name of Object.keys(RUNTIME_ENTRIES).sort()) {
+    for (const name of Object.keys(entries).sort()) {
       hash.update(await Bun.file(join(scratch, name)).bytes());
     }
     const directory = join(CACHE, hash.digest("hex").slice(0, 16));

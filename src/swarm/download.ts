@@ -97,10 +97,10 @@ export class Download {
   }
 
   /**
-   * Uses a provider until it closes, has nothing for us, or the download is over; resolves then. The
-   * connection is closed in each case.
+   * Uses a provider until it closes, has nothing for us, or the download is over; resolves then, with the
+   * reason. The connection is closed in each case.
    */
-  async use(provider: RemoteProvider): Promise<void> {
+  async use(provider: RemoteProvider): Promise<unknown> {
     const id = toHex(provider.publicKey);
     this.#active.set(provider, { pipeline: new Pipeline(), pieces: 0 });
     this.#motion.begin(provider, this.#clock.monotonicMs());
@@ -108,10 +108,13 @@ export class Download {
       if (!this.#isWhole(provider)) this.#follow(provider);
       await this.#learning.learn(provider);
       this.#fill(provider);
-      this.#judge(id, await provider.closed);
+      const reason = await provider.closed;
+      this.#judge(id, reason);
+      return reason;
     } catch (cause) {
       this.#judge(id, cause);
       provider.close(asSwarmError(cause));
+      return cause;
     } finally {
       this.#active.delete(provider);
       this.#motion.end(provider);

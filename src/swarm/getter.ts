@@ -3,10 +3,10 @@ import type { Clock } from "../core/clock.ts";
 import type { VerifiedRecord } from "../core/release-record.ts";
 import { Demand } from "./demand.ts";
 import type { Dialer } from "./dialer.ts";
-import { Deadline } from "./deadline.ts";
 import { Download, type PartialPlace } from "./download.ts";
 import type { FetchOptions } from "./fetch-options.ts";
 import { SwarmError } from "./error.ts";
+import { Hope, LOOKS_PER_S } from "./hope.ts";
 import type { Manifest } from "./manifest.ts";
 import type { Peer, Peers } from "./peers.ts";
 
@@ -20,16 +20,14 @@ export interface GetterSupply {
   readonly findPeers: () => Promise<void>;
 }
 
-const TICK_MS = 100;
+const TICK_MS = 1_000 / LOOKS_PER_S;
 /** Between lookups while nobody is left to ask; doubled each time. */
 const LOOKUP_FIRST_MS = 500;
 const LOOKUP_MAX_MS = 8_000;
-/** No verified byte from anybody for this long: give up, and try again at the next check. */
-const PATIENCE_MS = 60_000;
 
 /**
  * Step 4 (fetch). Resolves with the verified region and table when every missing chunk was taken by
- * `onChunk`. There is no limit on the total time, only on the time without progress.
+ * `onChunk`. There is no limit on the total time, only on the time without progress: hope.ts.
  * @throws {SwarmError} NO_PROVIDER, STOPPED; what `missing` or `onChunk` threw
  */
 export async function fetchRelease(
@@ -37,10 +35,8 @@ export async function fetchRelease(
   options: FetchOptions,
   { clock, dialer, peers, place, findPeers }: GetterSupply,
 ): Promise<Manifest> {
-  const patience = new Deadline(clock, () => download.fail(nobody()));
-  const onVerified = (): void => patience.set(PATIENCE_MS);
-  const download = new Download(record, options, clock, peers, onVerified, place);
-  patience.set(PATIENCE_MS);
+  const hope = new Hope();
+  const download = new Download(record, options, clock, peers, () => hope.fed(), place);
   const stop = (): void => download.fail(stopped(options.signal));
   options.signal?.addEventListener("abort", stop, { once: true });
   if (options.signal?.aborted === true) stop();
@@ -62,7 +58,7 @@ export async function fetchRelease(
   };
   const useNext = async (peer: Peer): Promise<void> => {
     try {
-      await download.use(await dialer.dial(peer));
+      if (isBusy(await download.use(await dialer.dial(peer)))) hope.crowded();
     } catch {
       // A provider that cannot be had was judged by the dialer; the next one takes its place.
     }
@@ -82,8 +78,16 @@ export async function fetchRelease(
     if (dialer.hasRoom || !peers.hasFresh(dialer.busy)) return;
     if (!download.dropSlowest()) dialer.giveUpSlowest();
   };
+  const askAll = (): void => {
+    peers.forgive();
+    nextLookupMs = -Infinity;
+    void look();
+  };
   const tick = (): void => {
     if (download.isOver) return;
+    const next = hope.look(isLooking);
+    if (next === "give up") return download.fail(nobody());
+    if (next === "ask all once more") askAll();
     demand.look(download.supply);
     makeRoom();
     fill();
@@ -91,14 +95,19 @@ export async function fetchRelease(
     cancelTick = clock.after(TICK_MS, tick);
   };
   let cancelTick = clock.after(TICK_MS, tick);
+  // Who could not be reached yesterday may be there today.
+  peers.forgive();
   fill();
   try {
     return await download.result;
   } finally {
     cancelTick();
-    patience.clear();
     options.signal?.removeEventListener("abort", stop);
   }
+}
+
+function isBusy(reason: unknown): boolean {
+  return reason instanceof SwarmError && reason.code === "BUSY";
 }
 
 function nobody(): SwarmError {

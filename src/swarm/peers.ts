@@ -214,6 +214,11 @@ export class Peers {
     this.#banned.add(id);
   }
 
+  /** Whoever has to wait may be tried now: it was perhaps we who could not be reached. */
+  forgive(): void {
+    for (const known of this.#known.values()) known.retryAtMs = -Infinity;
+  }
+
   isBanned(id: string): boolean {
     return this.#banned.has(id);
   }

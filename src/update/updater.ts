@@ -42,6 +42,8 @@ export interface UpdaterOptions extends UpdateContext {
 }
 
 const DAY_MS = 86_400_000;
+/** A release is known and nobody gave it: whoever looks once a day does not wait another day for it. */
+const MISSED_RETRY_MS = 60_000;
 /** After so many days without a release it is worth telling whoever listens. Many apps are that calm. */
 const FREEZE_DAYS = 30;
 
@@ -178,35 +180,46 @@ export class Updater {
   }
 
   async #tick(isDiscovering: boolean): Promise<void> {
+    let isMissed = false;
     try {
-      await this.#enqueue(() => this.#cycle(isDiscovering));
+      isMissed = await this.#enqueue(() => this.#cycle(isDiscovering));
     } catch (cause) {
       // A look that came due while the last update was being installed.
       if (!this.#isOver) this.#reporter.report(cause);
     }
     const { intervalMs, random, journal, clock } = this.#options;
-    const delayMs = jittered(intervalMs, random());
+    const nextMs = isMissed ? Math.min(MISSED_RETRY_MS, intervalMs) : intervalMs;
+    const delayMs = jittered(nextMs, random());
     if (!this.#stop.signal.aborted) journal?.end(clock.nowMs() + delayMs);
     // A newer record may have come in meanwhile: its cycle is sooner.
     if (this.#cancelCycle === undefined) this.#schedule(delayMs);
   }
 
-  async #cycle(isDiscovering: boolean): Promise<void> {
+  /** Resolves with whether there is a release that nobody gave. */
+  async #cycle(isDiscovering: boolean): Promise<boolean> {
     const { journal, mode, state } = this.#options;
     let candidate: Candidate | undefined;
     try {
       candidate = await this.#look(isDiscovering);
-      if (candidate === undefined) return journal?.upToDate(state.trusted.installed.text);
+      if (candidate === undefined) {
+        journal?.upToDate(state.trusted.installed.text);
+        return false;
+      }
       const { text } = candidate.record.version;
-      if (mode.kind === "manual") return journal?.available(text);
-      if (!this.#attempts.isAllowed(candidate)) return;
+      if (mode.kind === "manual") {
+        journal?.available(text);
+        return false;
+      }
+      if (!this.#attempts.isAllowed(candidate)) return false;
       await this.#installer.install(candidate, this.#stop.signal);
       this.#attempts.succeeded(candidate);
       journal?.installed(text);
       this.#takeOver();
+      return false;
     } catch (cause) {
       if (candidate !== undefined && !isPassing(cause)) this.#attempts.failed(candidate);
       this.#reporter.report(cause);
+      return codeOf(cause) === "NO_PROVIDER";
     }
   }
 

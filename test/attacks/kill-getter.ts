@@ -13,6 +13,7 @@ import { createLoopbackDht, type LoopbackDht } from "../helpers/dht.ts";
 import { InstalledApp } from "../helpers/installed.ts";
 import { APP, type TestRelease } from "../helpers/release.ts";
 import { randomFrom, type Random } from "../faults/plan.ts";
+import { VerifiedChunks } from "./verified-chunks.ts";
 
 const GETTER = join(import.meta.dir, "getter.ts");
 const BLOCKS = 200;
@@ -31,13 +32,6 @@ export interface GetterKills {
   readonly againBytes: readonly number[];
   /** Pieces that were verified while one before them was not written. */
   readonly unordered: number;
-}
-
-interface Run {
-  /** Chunks, in the order in which they were verified. */
-  readonly verified: readonly number[];
-  readonly unordered: number;
-  readonly exitCode: number | null;
 }
 
 /** Throws when a download does not end with the right file. */
@@ -76,41 +70,27 @@ async function killedDownload(
 ): Promise<{ lostBytes: number[]; againBytes: number; verifiedBytes: number; unordered: number }> {
   const app = new InstalledApp({ blocks: 1, salt: salt + 1 });
   const next = app.make({ version: "1.0.1", blocks: BLOCKS, salt });
-  const bytesOf = (chunk: number): number => next.table.rangeOf(chunk).sizeBytes;
   const publisher = await publish(net, app, next);
-  const verified = new Set<number>();
-  const lost = new Set<number>();
+  const chunks = new VerifiedChunks(next.table);
   const lostBytes: number[] = [];
   let verifiedBytes = 0;
-  let againBytes = 0;
-  let unordered = 0;
-  const take = (run: Run): void => {
-    unordered += run.unordered;
-    for (const chunk of run.verified) {
-      if (verified.has(chunk)) againBytes += bytesOf(chunk);
-      verified.add(chunk);
-    }
-  };
   try {
     for (let kill = 0; kill < kills; kill++) {
-      const killed = await run(app, next, net, 1 + Math.floor(random() * PIECES_BEFORE_KILL));
-      if (killed.exitCode !== null) throw new Error("it was faster than the kill");
-      take(killed);
-      verifiedBytes += killed.verified.reduce((sum, chunk) => sum + bytesOf(chunk), 0);
-      const isThere = inFile(app.installation.partialPath, next);
-      const gone = [...verified].filter((chunk) => !lost.has(chunk) && !isThere(chunk));
-      lostBytes.push(gone.reduce((sum, chunk) => sum + bytesOf(chunk), 0));
-      for (const chunk of gone) lost.add(chunk);
+      const pieces = 1 + Math.floor(random() * PIECES_BEFORE_KILL);
+      if ((await run(app, chunks, net, pieces)) !== null)
+        throw new Error("it was faster than the kill");
+      verifiedBytes = chunks.bytes;
+      lostBytes.push(chunks.killed(inFile(app.installation.partialPath, next)));
     }
-    const last = await run(app, next, net, Infinity);
-    take(last);
-    if (last.exitCode !== 0 || app.digest() !== sha256(next.file).toHex()) {
+    const code = await run(app, chunks, net, Infinity);
+    if (code !== 0 || app.digest() !== sha256(next.file).toHex()) {
       throw new Error("not the right file");
     }
   } finally {
     await publisher.destroy();
     app.remove();
   }
+  const { againBytes, unordered } = chunks;
   return { lostBytes, againBytes, verifiedBytes, unordered };
 }
 
@@ -128,13 +108,13 @@ async function publish(net: LoopbackDht, app: InstalledApp, next: TestRelease): 
   return swarm;
 }
 
-/** Runs the getter, and kills it when it has verified so many pieces. */
+/** Runs the getter, and kills it when it has verified so many pieces; resolves with its exit code. */
 async function run(
   app: InstalledApp,
-  { table }: TestRelease,
+  chunks: VerifiedChunks,
   net: LoopbackDht,
   killAfter: number,
-): Promise<Run> {
+): Promise<number | null> {
   const [bootstrap] = net.bootstrap;
   if (bootstrap === undefined) throw new Error("no bootstrap node");
   const child = Bun.spawn(
@@ -147,10 +127,7 @@ async function run(
       killSignal: "SIGKILL",
     },
   );
-  const verified: number[] = [];
-  const unwritten = new Set<number>();
   let pieces = 0;
-  let unordered = 0;
   let rest = "";
   const decoder = new TextDecoder();
   for await (const text of child.stdout) {
@@ -158,18 +135,14 @@ async function run(
     rest = lines.pop() ?? "";
     for (const line of lines) {
       const [what, at = "", count = ""] = line.split(" ");
-      if (what === "written") unwritten.delete(table.indexAt(Number(at)));
+      if (what === "written") chunks.written(Number(at));
       if (what !== "verified") continue;
-      if (unwritten.size > 0) unordered++;
-      for (let chunk = Number(at); chunk < Number(at) + Number(count); chunk++) {
-        verified.push(chunk);
-        unwritten.add(chunk);
-      }
+      chunks.verified(Number(at), Number(count));
       if (++pieces === killAfter) child.kill("SIGKILL");
     }
   }
   await child.exited;
-  return { verified, unordered, exitCode: child.exitCode };
+  return child.exitCode;
 }
 
 /** Is a chunk of the release in the file that a kill has left? */

@@ -1,6 +1,7 @@
 /**
- * kill -9 at random points of a real program's download, again and again. What the program has counted as done is
- * in the file and is not fetched again; pieces that were under way are. To the piece: kill-getter.ts.
+ * kill -9 at random points of a real program's download, again and again. What it has verified before a kill is compared
+ * with the file that is left and with what is verified afterwards, to the byte: a kill may cost the one piece that was
+ * not written yet. Pieces that were under way are no progress. Kills after so many pieces: kill-getter.ts.
  *
  *   bun test/attacks/kill-resume.ts [kills] [kills per download] [seed]      both, 50 kills each; exits 1 when it fails
  */
@@ -12,11 +13,13 @@ import { sha256 } from "../../src/core/hash.ts";
 import { PIECE_MAX_BYTES } from "../../src/core/limits.ts";
 import { ChunkPlan } from "../../src/content/plan.ts";
 import { Swarm } from "../../src/swarm/swarm.ts";
+import type { AppProcess } from "../helpers/app-process.ts";
 import { blobApp } from "../helpers/blob-app.ts";
 import { E2eReleases, E2eWorld } from "../helpers/e2e-world.ts";
 import { randomFrom } from "../faults/plan.ts";
 import { Sent } from "../helpers/sent-chunks.ts";
 import { killGetters } from "./kill-getter.ts";
+import { VerifiedChunks } from "./verified-chunks.ts";
 
 /** Kilobytes of the new version that the old one lacks, before compression. */
 const BLOB_BYTES = 5_000_000;
@@ -32,6 +35,14 @@ export interface KillReport {
   readonly downloads: number;
   /** Chunks that were complete in the file just after each kill, in the order of the kills. */
   readonly complete: readonly number[];
+  /** Verified before the kills. */
+  readonly verifiedBytes: number;
+  /** For each kill: bytes verified before it that are not in the file because of it. */
+  readonly lostBytes: readonly number[];
+  /** For each download: bytes that were verified more than once. */
+  readonly againBytes: readonly number[];
+  /** Pieces that were verified while one before them was not written. */
+  readonly unordered: number;
   /** For each kill: bytes that the program had told of as done, and that are not in the file. */
   readonly forgottenBytes: readonly number[];
   /** Chunks that were under way at each kill: sent since the one before, and not in the file. */
@@ -54,13 +65,21 @@ export async function killAndResume(
   const releases = new E2eReleases();
   const world = await E2eWorld.create(releases);
   const complete: number[] = [];
+  const lostBytes: number[] = [];
+  const againBytes: number[] = [];
+  let verifiedBytes = 0;
+  let unordered = 0;
   const forgottenBytes: number[] = [];
   const lost: number[] = [];
   const twice: number[] = [];
   let needed = 0;
   let pieceChunks = 0;
   try {
-    const old = await releases.get({ version: "1.0.0", source: blobApp("one", 1, BLOB_BYTES) });
+    const old = await releases.get({
+      version: "1.0.0",
+      source: blobApp("one", 1, BLOB_BYTES),
+      worker: "test/attacks/telling-worker.ts",
+    });
     const next = await releases.get({ version: "1.0.1", source: blobApp("two", 2, BLOB_BYTES) });
     const digest = sha256(readFileSync(next)).toHex();
     const holding = world.holding(next);
@@ -71,6 +90,7 @@ export async function killAndResume(
     );
     while (complete.length < kills) {
       const sent = new Sent(holding);
+      const chunks = new VerifiedChunks(holding.table);
       const { app, target, channel } = holding.record.record;
       const swarm = await Swarm.start({
         owner: publicKeyOf(releases.seed),
@@ -92,6 +112,10 @@ export async function killAndResume(
           await Bun.sleep(random() * KILL_WITHIN_MS);
           await program.kill();
           await sent.settled();
+          const before = chunks.bytes;
+          count(program, chunks);
+          verifiedBytes += chunks.bytes - before;
+          lostBytes.push(chunks.killed(sent.inFile(partial)));
           const found = sent.compare(partial);
           complete.push(found.complete);
           const told = program.all("progress").at(-1);
@@ -102,6 +126,9 @@ export async function killAndResume(
         const program = await world.run(path);
         await program.event("start", 2, FINISH_TIMEOUT_MS);
         await program.kill();
+        count(program, chunks);
+        againBytes.push(chunks.againBytes);
+        unordered += chunks.unordered;
         if (sha256(readFileSync(path)).toHex() !== digest) throw new Error("not the right file");
         twice.push(sent.twice);
         needed = sent.distinct;
@@ -114,6 +141,10 @@ export async function killAndResume(
       kills,
       downloads: twice.length,
       complete,
+      verifiedBytes,
+      lostBytes,
+      againBytes,
+      unordered,
       forgottenBytes,
       lost,
       twice,
@@ -123,6 +154,14 @@ export async function killAndResume(
   } finally {
     await world.destroy();
     releases.remove();
+  }
+}
+
+/** What a run has told of: telling-worker.ts. */
+function count(program: AppProcess, chunks: VerifiedChunks): void {
+  for (const { name, at, count } of program.events) {
+    if (name === "piece-verified") chunks.verified(Number(at), Number(count));
+    if (name === "piece-written") chunks.written(Number(at));
   }
 }
 
@@ -137,14 +176,23 @@ async function main(): Promise<number> {
     `${getters.kills} kills of getters: of ${getters.verifiedBytes} verified bytes a kill cost ${lostBytes} at most (a piece has up to ${PIECE_MAX_BYTES})`,
   );
   const programs = await killAndResume(Number(kills), Number(perDownload), Number(seed));
+  const costBytes = Math.max(...programs.lostBytes);
   const forgottenBytes = Math.max(...programs.forgottenBytes);
-  const underWay = programs.lost.reduce((sum, count) => sum + count, 0) / programs.kills;
+  const underWay = programs.lost.reduce((sum, one) => sum + one, 0) / programs.kills;
   console.log(programs);
   console.log(
     `${programs.kills} kills of programs in ${programs.downloads} downloads of ${programs.needed} chunks, each ended with the right file: ` +
-      `of what was counted a kill cost ${forgottenBytes} bytes at most; ${underWay.toFixed(1)} chunks were under way on average, of up to ${programs.pieceChunks} in a piece`,
+      `of ${programs.verifiedBytes} verified bytes a kill cost ${costBytes} at most, of what was told ${forgottenBytes}; ` +
+      `${underWay.toFixed(1)} chunks were under way on average, of up to ${programs.pieceChunks} in a piece`,
   );
-  return lostBytes <= PIECE_MAX_BYTES && getters.unordered === 0 && forgottenBytes === 0 ? 0 : 1;
+  const isRight =
+    Math.max(lostBytes, costBytes) <= PIECE_MAX_BYTES &&
+    getters.unordered + programs.unordered + forgottenBytes === 0 &&
+    sum(getters.againBytes) === sum(getters.lostBytes) &&
+    sum(programs.againBytes) === sum(programs.lostBytes);
+  return isRight ? 0 : 1;
 }
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((all, one) => all + one, 0);
 
 if (import.meta.main) process.exit(await main());

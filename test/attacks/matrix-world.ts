@@ -13,9 +13,9 @@ import { startEvil, type Evil } from "./evil.ts";
 /** A download of a dozen pieces and more. */
 const BLOB_BYTES = 3_000_000;
 const CASE_TIMEOUT_MS = 55_000;
-/** A download is given up when nothing that is right has come for a minute; then it is told. */
-const ALONE_MS = 80_000;
-const LIFETIME_MS = 150_000;
+/** A download is given up when nothing that is right has come for a minute and a last round; then it is told. */
+const ALONE_MS = 110_000;
+const LIFETIME_MS = 200_000;
 
 export interface CaseReport {
   /** From the start of the old version to the new one running. */

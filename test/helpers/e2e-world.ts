@@ -28,6 +28,8 @@ export interface E2eRelease {
   readonly build?: string;
   /** In place of the app of e2e-app.ts. */
   readonly source?: string;
+  /** In place of embed/worker.ts, from the root of the checkout. */
+  readonly worker?: string;
   readonly settings?: Settings;
   readonly publishedS?: number;
 }
@@ -51,9 +53,9 @@ export class E2eReleases {
 
   /** The signed executable itself: not to be written to. */
   get(release: E2eRelease): Promise<string> {
-    const { version, build = "one", settings = {}, publishedS = dateOf(version) } = release;
+    const { version, build = "one", worker, settings = {}, publishedS = dateOf(version) } = release;
     const source = release.source ?? e2eApp(build);
-    const key = JSON.stringify([version, source, settings, publishedS]);
+    const key = JSON.stringify([version, source, worker, settings, publishedS]);
     const signed =
       this.#signed.get(key) ??
       compileFixture({
@@ -62,6 +64,7 @@ export class E2eReleases {
         version,
         seed: this.seed,
         source,
+        worker,
         settings,
         publishedS,
       });

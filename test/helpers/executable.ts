@@ -16,9 +16,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { SecretSeed } from "../../src/core/brand.ts";
 import { compileApp } from "../../src/release/compile.ts";
+import { RUNTIME_ENTRIES, runtimeDirectory } from "../../src/release/runtime-bundle.ts";
 import type { Settings } from "../../src/release/settings.ts";
 import { signExecutable } from "../../src/release/sign.ts";
 
@@ -40,6 +41,8 @@ export interface FixtureOptions {
   readonly seed: SecretSeed;
   /** App source; two sources make two contents. */
   readonly source?: string;
+  /** In place of embed/worker.ts, from the root of the checkout. */
+  readonly worker?: string | undefined;
   /** Beside the version; the app is called "fixture". */
   readonly settings?: Settings;
   /** Two releases of one second have the same DHT seq: give later ones a later date. */
@@ -58,7 +61,9 @@ export async function withDirectory<T>(use: (directory: string) => T | Promise<T
 
 /** A signed executable; returns its path. */
 export async function compileFixture(options: FixtureOptions): Promise<string> {
-  const path = await copyBlank(options.directory, options.name ?? "app", options.source);
+  const { directory, name = "app", source = TINY_APP, worker } = options;
+  const path = join(directory, name);
+  copyFileSync(await blankExecutable(source, worker), path, constants.COPYFILE_FICLONE);
   signExecutable(path, {
     seed: options.seed,
     settings: { app: "fixture", ...options.settings, version: options.version },
@@ -79,8 +84,8 @@ export async function copyBlank(
 }
 
 /** The cached executable itself: not to be written to. */
-export async function blankExecutable(source: string = TINY_APP): Promise<string> {
-  const cached = join(CACHE, keyOf(source));
+export async function blankExecutable(source: string = TINY_APP, worker?: string): Promise<string> {
+  const cached = join(CACHE, keyOf(source, worker));
   try {
     const now = new Date();
     utimesSync(cached, now, now);
@@ -95,7 +100,17 @@ export async function blankExecutable(source: string = TINY_APP): Promise<string
     const entry = join(scratch, "app.ts");
     writeFileSync(entry, source);
     const outfile = join(scratch, "app");
-    await compileApp({ entry, outfile, target: undefined, minify: false, bytecode: false });
+    const runtime = await runtimeDirectory(
+      worker === undefined ? RUNTIME_ENTRIES : { ...RUNTIME_ENTRIES, "worker.js": worker },
+    );
+    await compileApp({
+      entry,
+      outfile,
+      target: undefined,
+      minify: false,
+      bytecode: false,
+      runtime,
+    });
     renameSync(outfile, cached);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
@@ -114,9 +129,9 @@ function prune(): void {
 }
 
 /** Changes with the app, with anything the runtime is bundled from, and with Bun. */
-function keyOf(source: string): string {
+function keyOf(source: string, worker?: string): string {
   const hash = new Bun.CryptoHasher("sha256").update(Bun.revision).update(source);
-  for (const folder of ["src", "embed"]) {
+  for (const folder of ["src", "embed", ...(worker === undefined ? [] : [dirname(worker)])]) {
     const files = readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true });
     const paths = files
       .filter((file) => file.isFile())

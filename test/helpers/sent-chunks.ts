@@ -66,22 +66,30 @@ export class Sent {
 
   /** Of the chunks that were ever sent, those in the file; and those that were sent since the last look and are not. */
   compare(path: string): Found {
-    const stream = this.#streamOf(path);
+    const isThere = this.inFile(path);
     const { table } = this.holding;
     let complete = 0;
     let completeBytes = 0;
     let lost = 0;
     for (const [index, count] of this.counts.entries()) {
       if (count === 0) continue;
-      const { offset, sizeBytes } = table.rangeOf(index);
-      const isThere = stream !== undefined && table.isChunk(index, stream.read(offset, sizeBytes));
-      if (isThere) {
+      if (isThere(index)) {
         complete++;
-        completeBytes += sizeBytes;
+        completeBytes += table.rangeOf(index).sizeBytes;
       } else lost += count - (this.#seen[index] ?? 0);
     }
     this.#seen = this.counts.slice();
     return { complete, completeBytes, lost };
+  }
+
+  /** Is a chunk in somebody's unfinished file? */
+  inFile(path: string): (chunk: number) => boolean {
+    const stream = this.#streamOf(path);
+    const { table } = this.holding;
+    return (chunk) => {
+      const { offset, sizeBytes } = table.rangeOf(chunk);
+      return stream !== undefined && table.isChunk(chunk, stream.read(offset, sizeBytes));
+    };
   }
 
   #streamOf(path: string): ByteSource | undefined {

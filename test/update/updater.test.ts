@@ -49,7 +49,11 @@ afterEach(async () => {
   app.remove();
 });
 
-function updater(mode: UpdateMode, from: MemorySource = source): Updater {
+function updater(
+  mode: UpdateMode,
+  from: MemorySource = source,
+  intervalMs: number = INTERVAL_MS,
+): Updater {
   const log = (level: string, text: string): void => void logs.push(`${level}: ${text}`);
   const { installation, own } = app;
   const trusted = new TrustedState(own.record);
@@ -59,7 +63,7 @@ function updater(mode: UpdateMode, from: MemorySource = source): Updater {
     state: new DurableState(trusted, { installation, owner: own.owner, log, nowMs: NOW_MS }),
     source: from,
     mode,
-    intervalMs: INTERVAL_MS,
+    intervalMs,
     clock,
     random: () => 0.5,
     emit: (event) => void events.push(event),
@@ -246,6 +250,20 @@ describe("mode on-restart", () => {
       "1.0.2",
     ]);
   });
+});
+
+test("a release that nobody has at the moment is tried again soon, however seldom there is a look", async () => {
+  const release = next();
+  source.newest = release.record;
+  updater({ kind: "now" }, source, 24 * 3_600_000).start();
+  await cycle(0);
+  await cycle(90_000);
+  expect(codes()).toEqual(["NO_PROVIDER", "NO_PROVIDER"]);
+  source.publish(release);
+  await cycle(90_000);
+  await until(() => restarts === 1);
+  expect(installedVersion(release)).toBe(true);
+  expect(source.discoveries).toBe(3);
 });
 
 describe("mode manual", () => {
