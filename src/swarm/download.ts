@@ -13,7 +13,8 @@ import { SwarmError } from "./error.ts";
 import type { FetchOptions } from "./fetch-options.ts";
 import { Have } from "./have.ts";
 import type { Holdings } from "./holdings.ts";
-import { asSwarmError, isCancelled, judge } from "./judge.ts";
+import type { Hope } from "./hope.ts";
+import { asSwarmError, isBusy, isCancelled, judge } from "./judge.ts";
 import { Learning } from "./learning.ts";
 import { requestManifest, type Manifest } from "./manifest.ts";
 import { Motion } from "./motion.ts";
@@ -43,7 +44,7 @@ export class Download {
   readonly #clock: Clock;
   readonly #peers: Peers;
   readonly #result = Promise.withResolvers<Manifest>();
-  readonly #onVerified: () => void;
+  readonly #hope: Pick<Hope, "fed" | "crowded">;
   readonly #place: PartialPlace | undefined;
   /** Chunks that are written, when others may have them. */
   #have: Have | undefined;
@@ -61,13 +62,13 @@ export class Download {
   #reusedBytes = 0;
   #isOver = false;
 
-  /** `onVerified` is called whenever something useful has arrived. */
+  /** `hope` is told of signs of life. */
   constructor(
     record: VerifiedRecord,
     options: FetchOptions,
     clock: Clock,
     peers: Peers,
-    onVerified: () => void,
+    hope: Pick<Hope, "fed" | "crowded">,
     place?: PartialPlace,
   ) {
     this.#place = place;
@@ -75,7 +76,7 @@ export class Download {
     this.#options = options;
     this.#clock = clock;
     this.#peers = peers;
-    this.#onVerified = onVerified;
+    this.#hope = hope;
     this.#result.promise.catch(() => undefined);
     this.#learning = new Learning(clock, {
       isOver: () => this.#manifest !== undefined || this.#isOver,
@@ -97,10 +98,10 @@ export class Download {
   }
 
   /**
-   * Uses a provider until it closes, has nothing for us, or the download is over; resolves then, with the
-   * reason. The connection is closed in each case.
+   * Uses a provider until it closes, has nothing for us, or the download is over; resolves then. The
+   * connection is closed in each case.
    */
-  async use(provider: RemoteProvider): Promise<unknown> {
+  async use(provider: RemoteProvider): Promise<void> {
     const id = toHex(provider.publicKey);
     this.#active.set(provider, { pipeline: new Pipeline(), pieces: 0 });
     this.#motion.begin(provider, this.#clock.monotonicMs());
@@ -108,13 +109,10 @@ export class Download {
       if (!this.#isWhole(provider)) this.#follow(provider);
       await this.#learning.learn(provider);
       this.#fill(provider);
-      const reason = await provider.closed;
-      this.#judge(id, reason);
-      return reason;
+      this.#judge(id, await provider.closed);
     } catch (cause) {
       this.#judge(id, cause);
       provider.close(asSwarmError(cause));
-      return cause;
     } finally {
       this.#active.delete(provider);
       this.#motion.end(provider);
@@ -131,6 +129,8 @@ export class Download {
   #follow(provider: RemoteProvider): void {
     provider.follow(this.#record.record.root, (have) => {
       if (have.isEmpty) return provider.close(nothing());
+      // It gets it from somebody.
+      this.#hope.crowded();
       this.#fill(provider);
     });
   }
@@ -179,7 +179,9 @@ export class Download {
   }
 
   #judge(id: string, cause: unknown): void {
-    if (!this.#isOver) judge(this.#peers, id, cause);
+    if (this.#isOver) return;
+    if (isBusy(cause)) this.#hope.crowded();
+    judge(this.#peers, id, cause);
   }
 
   async #start(manifest: Manifest): Promise<void> {
@@ -209,7 +211,7 @@ export class Download {
 
   #verified(): void {
     this.#lastVerifiedMs = this.#clock.monotonicMs();
-    this.#onVerified();
+    this.#hope.fed();
   }
 
   #fill(provider: RemoteProvider): void {

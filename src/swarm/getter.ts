@@ -36,7 +36,7 @@ export async function fetchRelease(
   { clock, dialer, peers, place, findPeers }: GetterSupply,
 ): Promise<Manifest> {
   const hope = new Hope();
-  const download = new Download(record, options, clock, peers, () => hope.fed(), place);
+  const download = new Download(record, options, clock, peers, hope, place);
   const stop = (): void => download.fail(stopped(options.signal));
   options.signal?.addEventListener("abort", stop, { once: true });
   if (options.signal?.aborted === true) stop();
@@ -58,7 +58,7 @@ export async function fetchRelease(
   };
   const useNext = async (peer: Peer): Promise<void> => {
     try {
-      if (isBusy(await download.use(await dialer.dial(peer)))) hope.crowded();
+      await download.use(await dialer.dial(peer));
     } catch {
       // A provider that cannot be had was judged by the dialer; the next one takes its place.
     }
@@ -104,10 +104,6 @@ export async function fetchRelease(
     cancelTick();
     options.signal?.removeEventListener("abort", stop);
   }
-}
-
-function isBusy(reason: unknown): boolean {
-  return reason instanceof SwarmError && reason.code === "BUSY";
 }
 
 function nobody(): SwarmError {

@@ -10,7 +10,7 @@ export const LOOKS_PER_S = 10;
 const PATIENCE_LOOKS = 60 * LOOKS_PER_S;
 /** From the first packet to a peer to its first answer, connecting and all. */
 const LAST_ROUND_LOOKS = 25 * LOOKS_PER_S;
-/** Whoever says without end that its places are taken gives nothing either. */
+/** Whoever says without end that it has no place for us gives nothing either. */
 const CROWDED_LOOKS = 600 * LOOKS_PER_S;
 
 export class Hope {
@@ -26,7 +26,7 @@ export class Hope {
     this.#alive();
   }
 
-  /** Somebody has it, and no place for us now. */
+  /** Somebody has it, or gets it from somebody, and has no place for us now. */
   crowded(): void {
     if (this.#hungry < CROWDED_LOOKS) this.#alive();
   }

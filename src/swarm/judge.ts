@@ -24,6 +24,11 @@ export function judge(
   }
 }
 
+/** All its places are taken. */
+export function isBusy(cause: unknown): boolean {
+  return cause instanceof SwarmError && cause.code === "BUSY";
+}
+
 /** Another provider was faster: this one has done nothing wrong. */
 export function isCancelled(cause: unknown): boolean {
   return cause instanceof SwarmError && cause.evidence["reason"] === "cancelled";

@@ -31,9 +31,12 @@ interface Outstanding {
   readonly reject: (reason: SwarmError) => void;
 }
 
-/** A provider tells once a second what has come to it; more of it is a flood. */
+/**
+ * A provider tells once a second what has come to it; more of it is a flood. A path that is dead for a minute, which a
+ * connection survives, brings all of that minute at once.
+ */
 const HAVES_PER_S = 4;
-const HAVE_BURST = 16;
+const HAVE_BURST = 96;
 /** For the last words to be taken. */
 const FINISH_TIMEOUT_MS = 2_000;
 

@@ -1,6 +1,7 @@
 /** A download gives up when nobody is left to ask, and not because all who have it are busy or were away. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { toHex } from "../../src/core/bytes.ts";
+import { Have } from "../../src/swarm/have.ts";
 import { fastClock } from "../helpers/clock.ts";
 import { SwarmWorld, within } from "../helpers/swarm-world.ts";
 
@@ -44,6 +45,28 @@ test("a provider whose places are all taken for two minutes is waited for", asyn
   }
   other.stream.destroy();
   expect(await within(fetched, "the place", LONG_MS)).toEqual(release.bytes);
+}, 60_000);
+
+test("while others get it from somebody, who has all of it is waited for", async () => {
+  const release = world.release({ version: "1.0.1", blocks: 24 });
+  const { table, stream } = release;
+  const provider = await world.provider([]);
+  const have = new Have(table.count);
+  let got = 0;
+  have.add(got++);
+  provider.holdings.setPartial({ table, stream, have });
+  const getting = setInterval(() => have.add(got++), 500);
+  const getter = await world.getter([provider.publicKey], { clock: fastClock(FASTER) });
+  const fetched = getter.fetch(release.record);
+  try {
+    const early = await Promise.race([fetched.then(String, String), Bun.sleep(120_000 / FASTER)]);
+    expect(early).toBeUndefined();
+  } finally {
+    clearInterval(getting);
+  }
+  const whole = await world.provider([release]);
+  getter.peers.add(whole.publicKey, []);
+  expect(await within(fetched, "who has all", LONG_MS)).toEqual(release.bytes);
 }, 60_000);
 
 test("before it gives up, whoever was away for long is asked once more", async () => {

@@ -71,7 +71,35 @@ const piece = (first: number) =>
   }) as const;
 const bytes = new Uint8Array(10);
 
+/** Says so many times in a row, with the welcome, that it has another chunk. */
+function tellsAtOnce(times: number): Promise<RemoteProvider> {
+  const { root } = release.table;
+  return talk((message, say, welcome) => {
+    if (message.type === "hello") say(welcome);
+    if (message.type !== "follow") return;
+    for (let time = 0; time < times; time++) {
+      say({ type: "have", root, first: 8 * time, bits: Uint8Array.of(1) });
+    }
+  });
+}
+
+test("what a provider told while the path was dead for a minute comes at once, and is taken", async () => {
+  const provider = await tellsAtOnce(70);
+  await provider.welcomed;
+  provider.follow(release.table.root, () => undefined);
+  await until(() => provider.hasChunk(8 * 69), "the last one");
+  expect(provider.isClosed).toBe(false);
+  provider.finish();
+});
+
 describe("a provider is dropped that", () => {
+  test("tells what it has without end", async () => {
+    const provider = await tellsAtOnce(200);
+    await provider.welcomed;
+    provider.follow(release.table.root, () => undefined);
+    expect(await closed(provider)).toBe("PROTOCOL");
+  });
+
   test("does not prove that it belongs here", async () => {
     const provider = await talk((_, say) =>
       say({ type: "welcome", binding: new Uint8Array(32), record: undefined, roots: [] }),

@@ -7,6 +7,7 @@ import { beforeAll, expect, test } from "bun:test";
 import { generateSeed, publicKeyOf } from "../../src/core/keys.ts";
 import { checkRegion } from "../../src/exe/check-region.ts";
 import { Download } from "../../src/swarm/download.ts";
+import { Hope } from "../../src/swarm/hope.ts";
 import { Holdings } from "../../src/swarm/holdings.ts";
 import { NewestRecord } from "../../src/swarm/newest-record.ts";
 import { SwarmError } from "../../src/swarm/error.ts";
@@ -131,7 +132,7 @@ async function conversation(tamper: Tamper): Promise<boolean> {
     },
     clock,
     new Peers(clock, new Uint8Array(32)),
-    () => undefined,
+    new Hope(),
   );
   let isDone = false;
   download.result.then(

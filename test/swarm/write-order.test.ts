@@ -5,6 +5,7 @@ import { encodePage } from "../../src/content/outline.ts";
 import { TABLE_PAGE_MAX_BYTES } from "../../src/core/limits.ts";
 import { generateSeed } from "../../src/core/keys.ts";
 import { Download } from "../../src/swarm/download.ts";
+import { Hope } from "../../src/swarm/hope.ts";
 import { Peers } from "../../src/swarm/peers.ts";
 import type { RemoteProvider, Wanted } from "../../src/swarm/remote-provider.ts";
 import { makeRelease, type TestRelease } from "../helpers/release.ts";
@@ -64,7 +65,7 @@ test("a piece is written before another one of the same turn is looked at", asyn
     },
     systemClock,
     new Peers(systemClock, new Uint8Array(32)),
-    () => undefined,
+    new Hope(),
   );
   const { remote, flush } = provider(release);
   void download.use(remote);
