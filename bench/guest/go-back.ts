@@ -50,7 +50,7 @@ async function goBack(line: string): Promise<Way> {
     const path = await world.release({ version: "1.0.0" });
     const source = `import "rustpatcher/auto";\n${line}\n`;
     const next = world.holding(await world.release({ version: "1.5.0", source }));
-    await world.liar(next.record, next);
+    await world.provider(next.record, next);
     const app = await world.run(path);
     const { now: fromMs } = await app.event("restarting");
     // It has become the new version, in the same process.

@@ -108,7 +108,7 @@ test(
     const path = await world.release({ version: "1.0.0" });
     const next = await fragile();
     const honest = world.holding(next);
-    await world.liar(honest.record, honest);
+    await world.provider(honest.record, honest);
     const digest = digestOf(path);
     const app = await world.run(path);
     await app.event("restarting");

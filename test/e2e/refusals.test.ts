@@ -61,7 +61,7 @@ test(
     // Signed by somebody, for the right app, target and channel; and a right one with a wrong signature.
     const foreign = signRecord(generateSeed(), record);
     const broken = { ...honest.record, signature: foreign.signature };
-    const liars = [await world.liar(foreign, honest), await world.liar(broken, honest)];
+    const liars = [await world.provider(foreign, honest), await world.provider(broken, honest)];
     const digest = digestOf(path);
     const app = await world.run(path);
     await until(
@@ -85,7 +85,7 @@ test(
       world.seed,
       altered(honest, { target, version: parseVersion("2.0.0") }),
     );
-    const liar = await world.liar(record, honest);
+    const liar = await world.provider(record, honest);
     const digest = digestOf(path);
     const app = await world.run(path);
     await until(() => liar.connections > 0, "the liar to be asked", WAIT_MS);
@@ -101,7 +101,7 @@ test(
   async () => {
     const { path, honest } = await victim();
     const record = signRecord(world.seed, altered(honest, { version: parseVersion("0.9.0") }));
-    await world.liar(record, honest);
+    await world.provider(record, honest);
     const digest = digestOf(path);
     const app = await world.run(path);
     expect(await app.event("error")).toMatchObject({ code: "VERSION_BELOW_FLOOR" });
@@ -138,7 +138,7 @@ test(
   "a tampered chunk is not taken; the same provider without the tampering is",
   async () => {
     const { path, next, honest } = await victim();
-    await world.liar(honest.record, tampered(honest));
+    await world.provider(honest.record, tampered(honest));
     const digest = digestOf(path);
     const app = await world.run(path);
     // The record is real, so it is tried.
@@ -147,7 +147,7 @@ test(
     await app.event("checking", app.all("checking").length + 1, 1_000).catch(() => undefined);
     expect(digestOf(path)).toBe(digest);
     expect(app.all("verified")).toEqual([]);
-    await world.liar(honest.record, honest);
+    await world.provider(honest.record, honest);
     expect(await app.event("start", 2)).toMatchObject({ version: "1.0.1", pid: app.pid });
     expect(digestOf(path)).toBe(digestOf(next));
   },
@@ -163,7 +163,7 @@ test(
     const at = Buffer.from(region).indexOf("now");
     expect(at).toBeGreaterThan(176);
     region.set(Buffer.from("xyz"), at);
-    const liar = await world.liar(honest.record, { ...honest, region });
+    const liar = await world.provider(honest.record, { ...honest, region });
     const digest = digestOf(path);
     const app = await world.run(path);
     await app.event("available");
@@ -189,7 +189,7 @@ test(
       head: ELF_HEADER,
       publishedS: RELEASES_START_S + 50_000,
     });
-    await world.liar(broken.record, broken);
+    await world.provider(broken.record, broken);
     const digest = digestOf(path);
     const app = await world.run(path);
     expect(await app.event("error")).toMatchObject({ code: "REHEARSAL_FAILED" });

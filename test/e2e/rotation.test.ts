@@ -79,11 +79,11 @@ test(
   async () => {
     const thief = generateSeed();
     const copy = await world.run(await world.release({ version: "1.0.0" }));
-    await world.liar(
+    await world.provider(
       signHandover(thief, { ...APP, target: checkTarget(APP.target) }, publicKeyOf(thief)),
     );
     const other = { ...APP, target: "linux-x64-musl" };
-    await world.liar(signHandover(old.seed, other, publicKeyOf(thief)));
+    await world.provider(signHandover(old.seed, other, publicKeyOf(thief)));
     const looks = copy.all("checking").length;
     await copy.event("checking", looks + 4);
     expect(copy.log.join("\n")).not.toContain("handed over");

@@ -135,12 +135,12 @@ test(
       // Of another version than the installed one.
       back({ x: { ...record.x, withdrawn: parseVersion("1.9.9") } }),
     ];
-    for (const lie of lies) await world.liar(lie, good);
+    for (const lie of lies) await world.provider(lie, good);
     const looks = app.all("checking").length;
     await app.event("checking", looks + 4);
     expect([app.all("withdrawn"), app.all("applied"), digestOf(fresh)]).toEqual([[], [], before]);
     // The same, and true.
-    await world.liar(genuine, good);
+    await world.provider(genuine, good);
     await becomes(app, "1.0.0", 2);
     expect(await app.event("withdrawn")).toMatchObject({ version: "2.0.0" });
   },

@@ -3,6 +3,8 @@ export interface AppOptions {
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** In front of the command, such as nsenter and where to. */
+  readonly prefix?: readonly string[];
   /** It is killed after this. */
   readonly lifetimeMs?: number;
 }
@@ -26,9 +28,9 @@ export class AppProcess {
 
   constructor(
     path: string,
-    { args = [], env = {}, cwd, lifetimeMs = LIFETIME_MS }: AppOptions = {},
+    { args = [], env = {}, cwd, prefix = [], lifetimeMs = LIFETIME_MS }: AppOptions = {},
   ) {
-    this.#child = Bun.spawn([path, ...args], {
+    this.#child = Bun.spawn([...prefix, path, ...args], {
       stdin: "pipe",
       stdout: "pipe",
       stderr: "pipe",

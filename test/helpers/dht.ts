@@ -2,7 +2,7 @@ import type HyperDHT from "@hyperswarm/dht";
 import type { Address } from "@hyperswarm/dht";
 import { createNode, type NodeOptions } from "../../src/swarm/node.ts";
 
-/** A private HyperDHT on 127.0.0.1. */
+/** A private HyperDHT, on 127.0.0.1 unless another address is asked for. */
 export interface LoopbackDht {
   /** What to pass as `bootstrap`. */
   readonly bootstrap: readonly Address[];
@@ -22,14 +22,14 @@ const HOST = "127.0.0.1";
  */
 export async function createLoopbackDht(
   size: number,
-  { join = [] }: { readonly join?: readonly Address[] } = {},
+  { join = [], host = HOST }: { readonly join?: readonly Address[]; readonly host?: string } = {},
 ): Promise<LoopbackDht> {
   const bootstrap: Address[] = [...join];
   const nodes: HyperDHT[] = [];
   const guests: HyperDHT[] = [];
 
   async function start(list: HyperDHT[], options: Partial<NodeOptions>): Promise<HyperDHT> {
-    const node = await createNode({ bootstrap, host: HOST, firewalled: false, ...options });
+    const node = await createNode({ bootstrap, host, firewalled: false, ...options });
     list.push(node);
     await node.fullyBootstrapped();
     return node;
@@ -44,7 +44,7 @@ export async function createLoopbackDht(
       const node = await start(nodes, { ephemeral: false });
       const address = node.address();
       if (bootstrap.length === 0 && address !== null) {
-        bootstrap.push({ host: HOST, port: address.port });
+        bootstrap.push({ host, port: address.port });
       }
     }
   } catch (cause) {

@@ -90,8 +90,10 @@ export class E2eWorld {
     this.#releases = releases;
   }
 
-  static async create(releases: E2eReleases): Promise<E2eWorld> {
-    return new E2eWorld(await createLoopbackDht(3), releases);
+  /** `host`: of the DHT nodes and of providers, when it is not loopback. */
+  static async create(releases: E2eReleases, host?: string): Promise<E2eWorld> {
+    const net = await createLoopbackDht(3, host === undefined ? {} : { host });
+    return new E2eWorld(net, releases);
   }
 
   get seed(): SecretSeed {
@@ -157,8 +159,12 @@ export class E2eWorld {
     });
   }
 
-  /** A provider that claims `record` and serves `holding`, whatever they are; announced like an honest one. */
-  async liar(record: VerifiedRecord, holding?: Holding): Promise<Provider> {
+  /** Claims `record` and serves `holding`, be they true or not; announced like a copy. */
+  async provider(
+    record: VerifiedRecord,
+    holding?: Holding,
+    uploadBytesPerS: number = Infinity,
+  ): Promise<Provider> {
     // Where an honest copy of these executables looks, whatever the record is for.
     const scope: SwarmScope = {
       owner: publicKeyOf(this.seed),
@@ -177,6 +183,7 @@ export class E2eWorld {
       newest,
       holdings,
       onDone: () => undefined,
+      uploadBytesPerS,
     });
     await provider.listen(dht);
     this.#cleanups.push(() => provider.destroy());
