@@ -2,8 +2,12 @@
  * What an unfinished file still holds of a wanted stream. Nothing about it is believed: a chunk is there when
  * its bytes have the hash that stands in the signed table.
  */
-import type { ByteSource } from "../core/source.ts";
-import { ChunkTable, type ByteRange } from "./table.ts";
+import { toHex } from "../core/bytes.ts";
+import { part, type ByteSource } from "../core/source.ts";
+import { chunksOf } from "./chunker.ts";
+import { dataBetweenHoles } from "./holes.ts";
+import { chunkHash } from "./merkle.ts";
+import type { ByteRange, ChunkTable } from "./table.ts";
 
 /** Chunks between pauses: 2 MiB, a few milliseconds. */
 const CHUNKS_PER_SLICE = 64;
@@ -26,8 +30,7 @@ export function* chunksInPlace(
 
 /**
  * Where those of the chunks lie that are at another place: the stream was begun for another release, whose
- * table is `known` or else is found by cutting. Cuts depend on the content alone, so behind each hole the
- * chunks are found again after one or two. To be compared with their hashes.
+ * table is `known` or else is found by cutting. To be compared with their hashes.
  */
 export function* chunksElsewhere(
   table: ChunkTable,
@@ -37,12 +40,41 @@ export function* chunksElsewhere(
 ): Generator<void, Map<number, ByteRange>> {
   const found = new Map<number, ByteRange>();
   if (stream.sizeBytes === 0 || indexes.length === 0) return found;
-  const there = known ?? (yield* ChunkTable.inSlices(stream));
+  const find = known === undefined ? yield* cut(stream) : finderIn(known);
   for (const index of indexes) {
-    const at = there.find(table.hashOf(index));
-    const range = at === undefined ? undefined : there.rangeOf(at);
+    const range = find(table.hashOf(index));
     if (range === undefined || range.offset + range.sizeBytes > stream.sizeBytes) continue;
     if (table.isChunk(index, stream.read(range.offset, range.sizeBytes))) found.set(index, range);
   }
   return found;
+}
+
+type Find = (hash: Uint8Array) => ByteRange | undefined;
+
+function finderIn(table: ChunkTable): Find {
+  return (hash) => {
+    const at = table.find(hash);
+    return at === undefined ? undefined : table.rangeOf(at);
+  };
+}
+
+/**
+ * Pieces came in any order, each of a few chunks with holes around it. Its first chunk begins behind the hole; where the
+ * next ones do depends on the content alone.
+ */
+function* cut(stream: ByteSource): Generator<void, Find> {
+  const ranges = new Map<string, ByteRange>();
+  let count = 0;
+  for (const data of dataBetweenHoles(stream)) {
+    if (data === undefined) {
+      yield;
+      continue;
+    }
+    for (const { offset, bytes } of chunksOf(part(stream, data.offset, data.sizeBytes))) {
+      const range = { offset: data.offset + offset, sizeBytes: bytes.length };
+      ranges.set(toHex(chunkHash(bytes)), range);
+      if (++count % CHUNKS_PER_SLICE === 0) yield;
+    }
+  }
+  return (hash) => ranges.get(toHex(hash));
 }

@@ -31,6 +31,19 @@ export function memorySource(bytes: Uint8Array): ByteSource {
   return source;
 }
 
+/** The `sizeBytes` bytes of `source` at `offset`. */
+export function part(source: ByteSource, offset: number, sizeBytes: number): ByteSource {
+  checkRange(source, offset, sizeBytes);
+  const view: ByteSource = {
+    sizeBytes,
+    read(at, count) {
+      checkRange(view, at, count);
+      return source.read(offset + at, count);
+    },
+  };
+  return view;
+}
+
 /** `source` as if the `sizeBytes` bytes at `offset` were not there. */
 export function without(source: ByteSource, offset: number, sizeBytes: number): ByteSource {
   checkRange(source, offset, sizeBytes);
