@@ -162,6 +162,8 @@ declare module "@hyperswarm/dht" {
 
   /** Keeps a server announced under its key. Internal to HyperDHT; see relay-pings.ts. */
   export interface Announcer {
+    /** Nodes that relay handshakes to us. */
+    relays: readonly unknown[];
     readonly _sleeper: {
       pause(delayMs: number): Promise<void>;
       /** Ends the pause under way. */
