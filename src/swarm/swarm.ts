@@ -103,6 +103,7 @@ export class Swarm {
   readonly #announcer: Announcer;
   #nodes = 0;
   #isHeldByDht = false;
+  #hasReached = false;
   #calmRounds = 0;
   /** Of peers that were picked for gossip; over all rounds, so that two in a round are of every kind in turn. */
   #picked = 0;
@@ -177,6 +178,11 @@ export class Swarm {
   /** DHT nodes that have the newest record, as of the last round. */
   get nodes(): number {
     return this.#nodes;
+  }
+
+  /** Has anybody answered in the last round? Else its outcome says nothing: we may be offline. */
+  get hasReached(): boolean {
+    return this.#hasReached;
   }
 
   /** Connections that others have with us. */
@@ -266,6 +272,7 @@ export class Swarm {
    */
   async #discoverOnce(): Promise<void> {
     this.#found = Promise.withResolvers<void>();
+    this.#hasReached = false;
     const gossip = this.#gossip();
     const ask = async (): Promise<void> => {
       await this.#exchange();
@@ -280,9 +287,10 @@ export class Swarm {
 
   async #exchange(): Promise<void> {
     try {
-      const { refreshed, held } = await this.#inTime((signal) =>
+      const { answered, refreshed, held } = await this.#inTime((signal) =>
         exchangeRecord(this.#dht, this.#targetKey, this.#newest, signal),
       );
+      if (answered > 0) this.#hasReached = true;
       this.#nodes = refreshed + held;
       this.#isHeldByDht = held > 0 && refreshed === 0;
     } catch (cause) {
@@ -333,6 +341,7 @@ export class Swarm {
   /** Both records were exchanged when the dial is over; a peer that fails was judged there. */
   async #talk(peer: Peer): Promise<void> {
     const provider = await this.#dialer.dial(peer);
+    this.#hasReached = true;
     const { copies, onMet } = this.#options;
     const root = this.#newest.current?.record.root;
     try {

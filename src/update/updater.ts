@@ -42,7 +42,7 @@ export interface UpdaterOptions extends UpdateContext {
 }
 
 const DAY_MS = 86_400_000;
-/** A release is known and nobody gave it: whoever looks once a day does not wait another day for it. */
+/** A release is known that nobody gave, or nobody answered: whoever looks once a day does not wait another day. */
 const MISSED_RETRY_MS = 60_000;
 /** After so many days without a release it is worth telling whoever listens. Many apps are that calm. */
 const FREEZE_DAYS = 30;
@@ -195,15 +195,15 @@ export class Updater {
     if (this.#cancelCycle === undefined) this.#schedule(delayMs);
   }
 
-  /** Resolves with whether there is a release that nobody gave. */
+  /** Resolves with whether nobody answered, or gave the release that there is. */
   async #cycle(isDiscovering: boolean): Promise<boolean> {
-    const { journal, mode, state } = this.#options;
+    const { journal, mode, state, source } = this.#options;
     let candidate: Candidate | undefined;
     try {
       candidate = await this.#look(isDiscovering);
       if (candidate === undefined) {
         journal?.upToDate(state.trusted.installed.text);
-        return false;
+        return isDiscovering && !source.hasReached;
       }
       const { text } = candidate.record.version;
       if (mode.kind === "manual") {

@@ -89,6 +89,7 @@ function sourceOf(next: string | ReleaseSource, wanted?: VerifiedFull): ReleaseS
 
 function fileRelease(path: string, { record, table, region, offset }: VerifiedFull): ReleaseSource {
   return {
+    hasReached: true,
     serve: () => undefined,
     discover: async (): Promise<VerifiedRecord> => record,
     fetch: async (_release, { checkRegion, missing, onChunk }) => {

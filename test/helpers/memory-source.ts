@@ -16,6 +16,7 @@ export class MemorySource implements ReleaseSource {
   /** Chunks handed out in all. */
   chunks = 0;
   discoveries = 0;
+  hasReached = true;
   /** Regions offered before the right one, one after the other, as by different peers. */
   wrongRegions: Uint8Array[] = [];
   /** Called before each chunk; may throw or wait. */

@@ -266,6 +266,23 @@ test("a release that nobody has at the moment is tried again soon, however seldo
   expect(source.discoveries).toBe(3);
 });
 
+test("a look that nobody answered is taken again soon, however seldom there is one", async () => {
+  const release = next();
+  source.hasReached = false;
+  updater({ kind: "now" }, source, 24 * 3_600_000).start();
+  await cycle(0);
+  await cycle(90_000);
+  expect(source.discoveries).toBe(2);
+  source.hasReached = true;
+  await cycle(90_000);
+  await cycle(90_000);
+  expect(source.discoveries).toBe(3);
+  source.publish(release);
+  await cycle(24 * 3_600_000);
+  await until(() => restarts === 1);
+  expect(installedVersion(release)).toBe(true);
+});
+
 describe("mode manual", () => {
   test("says what is there and fetches nothing", async () => {
     source.publish(next());
