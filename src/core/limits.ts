@@ -29,6 +29,11 @@ export const CHUNKS_PER_RUN_MAX: number = 64;
  */
 export const PIECE_MAX_BYTES: number = 256 * KiB;
 /**
+ * The same where nothing is installed, so that nothing but compressed pieces will come: of Bun's executable 7 % of them do
+ * not fit an answer and are compressed for nothing, of those of 256 KiB 40 %. Both come in 0.487 of it.
+ */
+export const PLAIN_PIECE_MAX_BYTES: number = 208 * KiB;
+/**
  * What one piece may take coded: the larger the pieces, the better and the faster they are compressed. Level 2 of
  * zstd on 256 KiB gives 0.46 at 290 MB/s, where level 6 on 64 KiB gives 0.47 at 90 MB/s.
  */

@@ -4,7 +4,6 @@
  */
 import type { Clock } from "../core/clock.ts";
 import { release, toHex } from "../core/bytes.ts";
-import { PIECE_MAX_BYTES } from "../core/limits.ts";
 import type { VerifiedRecord } from "../core/release-record.ts";
 import { piecesOf, type Piece } from "../content/plan.ts";
 import type { ChunkTable } from "../content/table.ts";
@@ -195,8 +194,9 @@ export class Download {
       this.#offerPart(table);
       const missingBytes = indexes.reduce((sum, i) => sum + table.rangeOf(i).sizeBytes, 0);
       this.#reusedBytes = table.lengthBytes - missingBytes;
-      this.#reuse = new Reuse(table, this.#options.local, missingBytes);
-      const pieces = piecesOf(table, indexes, PIECE_MAX_BYTES);
+      const reuse = new Reuse(table, this.#options.local, missingBytes);
+      this.#reuse = reuse;
+      const pieces = piecesOf(table, indexes, reuse.pieceBytes);
       this.#pool = new PiecePool(pieces, {
         copiesOf: (chunk) => this.#copiesOf(chunk),
         sizeOf: ({ first, count }) => table.rangeOf(first, count).sizeBytes,

@@ -135,6 +135,8 @@ export class PiecePool<Who> {
       seen++;
       const copies = copiesOf(first);
       if (copies < fewest) [best, fewest] = [at, copies];
+      // Nobody else has it: there is no rarer one.
+      if (copies <= 1) break;
     }
     return best;
   }

@@ -4,7 +4,7 @@
  */
 import type { ContentRoot } from "../core/brand.ts";
 import { equal } from "../core/bytes.ts";
-import { CHUNK_MAX_BYTES, PIECE_MAX_BYTES } from "../core/limits.ts";
+import { CHUNK_MAX_BYTES, PIECE_MAX_BYTES, PLAIN_PIECE_MAX_BYTES } from "../core/limits.ts";
 import { memorySource, type ByteSource } from "../core/source.ts";
 import type { Content } from "../content/content.ts";
 import { decodePiece } from "../content/piece.ts";
@@ -59,6 +59,11 @@ export class Reuse {
   /** Can it send differences to what is installed here? */
   canDiffer(provider: Who): boolean {
     return this.#local !== undefined && provider.hasRoot(this.#local.table.root);
+  }
+
+  /** Of the pieces that the stream is cut into. */
+  get pieceBytes(): number {
+    return this.isLocal ? PIECE_MAX_BYTES : PLAIN_PIECE_MAX_BYTES;
   }
 
   /** Of one piece. Little from who has not yet sent anything good: that much is lost by a lie. */
