@@ -8,7 +8,7 @@ import { encodePiece } from "../../src/content/piece.ts";
 import { ChunkPlan } from "../../src/content/plan.ts";
 import { DeltaIndex } from "../../src/content/delta-index.ts";
 import { concat, equal } from "../../src/core/bytes.ts";
-import { PIECE_MAX_BYTES } from "../../src/core/limits.ts";
+import { PIECE_MAX_BYTES, PLAIN_PIECE_MAX_BYTES } from "../../src/core/limits.ts";
 import { memorySource, type ByteSource } from "../../src/core/source.ts";
 import { DeltaCache } from "../../src/swarm/delta-cache.ts";
 import type { FetchProgress } from "../../src/swarm/fetch-options.ts";
@@ -274,6 +274,24 @@ describe("holdings", () => {
     count,
     base: old.table.root,
     sketch: new Uint8Array(0),
+  });
+
+  test("where nothing is installed pieces are smaller, so that most fit an answer compressed", async () => {
+    const sizes: number[] = [];
+    const holding = { ...next };
+    holding.stream = {
+      sizeBytes: next.stream.sizeBytes,
+      read: (offset, sizeBytes) => {
+        sizes.push(sizeBytes);
+        return next.stream.read(offset, sizeBytes);
+      },
+    };
+    const provider = await world.provider([holding]);
+    const getter = await getterOf(provider.publicKey);
+    expect(await getter.fetch(next.record)).toEqual(next.bytes);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(PLAIN_PIECE_MAX_BYTES);
+    // Of chunks of up to 64 KiB: larger than what they are halved to.
+    expect(Math.max(...sizes)).toBeGreaterThan(PLAIN_PIECE_MAX_BYTES / 2);
   });
 
   test("C9: a piece above the limit is out of range, whatever it is asked for against", async () => {
