@@ -1,5 +1,5 @@
 /** The background mode: programs that run for a moment, their helper, and what it must never do. */
-import { afterAll, afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import {
   existsSync,
   lstatSync,
@@ -12,7 +12,7 @@ import {
 import { join } from "node:path";
 import { HELPER_VARIABLE } from "../../src/patcher/background.ts";
 import { pathBeside } from "../../src/fs/own-files.ts";
-import { E2eReleases, E2eWorld } from "../helpers/e2e-world.ts";
+import { setUpE2e } from "../helpers/e2e-set-up.ts";
 import { digestOf } from "../helpers/installed.ts";
 import { until } from "../helpers/swarm-world.ts";
 
@@ -24,18 +24,7 @@ const SOURCE = await Bun.file(join(ROOT, "examples/cli/main.ts")).text();
 /** Nobody is served: a helper ends as soon as it has looked. */
 const SETTINGS = { mode: "background", upload: "off" };
 
-const releases = new E2eReleases();
-let world: E2eWorld;
-const cleanups: (() => unknown)[] = [];
-
-beforeEach(async () => {
-  world = await E2eWorld.create(releases);
-});
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0)) await cleanup();
-  await world.destroy();
-});
-afterAll(() => releases.remove());
+const { world } = setUpE2e();
 
 const tool = (version: string, settings = SETTINGS, source = SOURCE): Promise<string> =>
   world.release({ version, source, settings });
@@ -65,7 +54,7 @@ async function run(
     timeout: WAIT_MS,
     killSignal: "SIGKILL",
   });
-  cleanups.push(() => child.kill("SIGKILL"));
+  world.onDestroy(() => child.kill("SIGKILL"));
   const [stdout, stderr, exitCode] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
@@ -95,7 +84,7 @@ function helpersOf(path: string): number[] {
 }
 
 function killHelpersLater(path: string): void {
-  cleanups.push(() => {
+  world.onDestroy(() => {
     for (const pid of helpersOf(path)) process.kill(pid, "SIGKILL");
   });
 }
@@ -124,7 +113,7 @@ async function publish(path: string): Promise<void> {
     timeout: TIMEOUT_MS,
     killSignal: "SIGKILL",
   });
-  cleanups.push(async () => {
+  world.onDestroy(async () => {
     child.kill("SIGKILL");
     await child.exited;
   });

@@ -1,19 +1,12 @@
 /** Channels: real executables that follow their own, and another one when they are told to. */
-import { afterAll, afterEach, beforeEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import type { AppProcess } from "../helpers/app-process.ts";
-import { E2eReleases, E2eWorld } from "../helpers/e2e-world.ts";
+import { setUpE2e } from "../helpers/e2e-set-up.ts";
 import { pathBeside } from "../../src/fs/own-files.ts";
 
 const TIMEOUT_MS = 120_000;
-const releases = new E2eReleases();
-let world: E2eWorld;
-
-beforeEach(async () => {
-  world = await E2eWorld.create(releases);
-});
-afterEach(() => world.destroy());
-afterAll(() => releases.remove());
+const { world } = setUpE2e();
 
 const stable = (version: string): Promise<string> => world.release({ version });
 const beta = (version: string): Promise<string> =>

@@ -1,17 +1,10 @@
 /** Copies that update from each other: one gives to many, and who has received gives on. */
-import { afterAll, afterEach, beforeEach, expect, test } from "bun:test";
-import { E2eReleases, E2eWorld } from "../helpers/e2e-world.ts";
+import { expect, test } from "bun:test";
+import { setUpE2e } from "../helpers/e2e-set-up.ts";
 import { digestOf } from "../helpers/installed.ts";
 
 const TIMEOUT_MS = 60_000;
-const releases = new E2eReleases();
-let world: E2eWorld;
-
-beforeEach(async () => {
-  world = await E2eWorld.create(releases);
-});
-afterEach(() => world.destroy());
-afterAll(() => releases.remove());
+const { world } = setUpE2e();
 
 test(
   "three copies update from one; a fourth from them, when the one is gone",

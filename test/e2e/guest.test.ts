@@ -1,5 +1,5 @@
 /** A guest in somebody's app: what it prints, what it keeps alive, what it leaves open. */
-import { afterAll, afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { chmodSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { withFile } from "../../src/fs/file-source.ts";
@@ -7,20 +7,13 @@ import { compileApp } from "../../src/release/compile.ts";
 import { signExecutable } from "../../src/release/sign.ts";
 import { verifyExecutable } from "../../src/exe/verify-executable.ts";
 import { REHEARSAL_VARIABLE, rehearsalAnswer } from "../../src/update/rehearsal-answer.ts";
-import { E2eReleases, E2eWorld } from "../helpers/e2e-world.ts";
+import { setUpE2e } from "../helpers/e2e-set-up.ts";
 import { copyBlank, TINY_APP } from "../helpers/executable.ts";
 import { codeOf } from "../helpers/installed.ts";
 
 const TIMEOUT_MS = 40_000;
 const RUN_TIMEOUT_MS = 20_000;
-const releases = new E2eReleases();
-let world: E2eWorld;
-
-beforeEach(async () => {
-  world = await E2eWorld.create(releases);
-});
-afterEach(() => world.destroy());
-afterAll(() => releases.remove());
+const { world } = setUpE2e();
 
 interface Outcome {
   readonly stdout: string;

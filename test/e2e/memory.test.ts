@@ -1,8 +1,8 @@
 /** An app that may use no more memory than its executable is large (attack I1). */
-import { afterAll, afterEach, beforeEach, expect, test } from "bun:test";
+import { afterAll, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { E2eReleases, E2eWorld } from "../helpers/e2e-world.ts";
+import { setUpE2e } from "../helpers/e2e-set-up.ts";
 import { digestOf } from "../helpers/installed.ts";
 
 const TIMEOUT_MS = 60_000;
@@ -15,15 +15,8 @@ const group = join(isV1 ? V1 : V2, `rustpatcher-test-${process.pid}`);
 const canLimit = makeGroup();
 if (!canLimit) console.log("skipped, because no control group can be made here");
 
-const releases = new E2eReleases();
-let world: E2eWorld;
-
-beforeEach(async () => {
-  world = await E2eWorld.create(releases);
-});
-afterEach(() => world.destroy());
+const { world } = setUpE2e();
 afterAll(() => {
-  releases.remove();
   if (canLimit) rmdirSync(group);
 });
 

@@ -1,21 +1,14 @@
 /** Step 8 by every mode: real executables, real processes, a real DHT. */
-import { afterAll, afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { Glob } from "bun";
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import type { AppProcess } from "../helpers/app-process.ts";
-import { E2eReleases, E2eWorld } from "../helpers/e2e-world.ts";
+import { setUpE2e } from "../helpers/e2e-set-up.ts";
 import { digestOf } from "../helpers/installed.ts";
 
 const TIMEOUT_MS = 40_000;
-const releases = new E2eReleases();
-let world: E2eWorld;
-
-beforeEach(async () => {
-  world = await E2eWorld.create(releases);
-});
-afterEach(() => world.destroy());
-afterAll(() => releases.remove());
+const { world } = setUpE2e();
 
 /** Both versions installed and running; the old one with this mode. */
 async function pair(mode: string): Promise<{ old: AppProcess; path: string; next: string }> {

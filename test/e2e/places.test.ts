@@ -1,5 +1,5 @@
 /** Where an executable may be installed and how it may be started. */
-import { afterAll, afterEach, beforeEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import {
   chmodSync,
   lstatSync,
@@ -11,18 +11,11 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { E2eReleases, E2eWorld } from "../helpers/e2e-world.ts";
+import { setUpE2e } from "../helpers/e2e-set-up.ts";
 import { digestOf } from "../helpers/installed.ts";
 
 const TIMEOUT_MS = 60_000;
-const releases = new E2eReleases();
-let world: E2eWorld;
-
-beforeEach(async () => {
-  world = await E2eWorld.create(releases);
-});
-afterEach(() => world.destroy());
-afterAll(() => releases.remove());
+const { world } = setUpE2e();
 
 test(
   "a link to a path with spaces and umlauts, from another directory, without TMPDIR or HOME",

@@ -1,12 +1,12 @@
 /** New versions that start, and then do not live: what stands at the path afterwards, and what is said. */
-import { afterAll, afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { appendFileSync, existsSync, linkSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { verifyExecutable } from "../../src/exe/verify-executable.ts";
 import { withFile } from "../../src/fs/file-source.ts";
 import { pendingHeader, pendingPath } from "../../src/update/pending.ts";
 import { readPending } from "../../src/update/probation.ts";
-import { E2eReleases, E2eWorld } from "../helpers/e2e-world.ts";
+import { setUpE2e } from "../helpers/e2e-set-up.ts";
 import { digestOf } from "../helpers/installed.ts";
 
 const TIMEOUT_MS = 120_000;
@@ -33,14 +33,7 @@ if (how === "healthy") {
 }
 `;
 
-const releases = new E2eReleases();
-let world: E2eWorld;
-
-beforeEach(async () => {
-  world = await E2eWorld.create(releases);
-});
-afterEach(() => world.destroy());
-afterAll(() => releases.remove());
+const { releases, world } = setUpE2e();
 
 const fragile = (): Promise<string> => world.release({ version: "1.5.0", source: FRAGILE });
 

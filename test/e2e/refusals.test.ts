@@ -1,5 +1,5 @@
 /** Providers that lie to a real copy: nothing changes on disk, and an honest one still gets through. */
-import { afterAll, afterEach, beforeEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { generateSeed } from "../../src/core/keys.ts";
@@ -7,21 +7,15 @@ import { signRecord, type ReleaseRecord } from "../../src/core/release-record.ts
 import { parseVersion } from "../../src/core/version.ts";
 import type { Holding } from "../../src/swarm/holdings.ts";
 import type { AppProcess } from "../helpers/app-process.ts";
-import { E2eReleases, E2eWorld, RELEASES_START_S } from "../helpers/e2e-world.ts";
+import { setUpE2e } from "../helpers/e2e-set-up.ts";
+import { RELEASES_START_S } from "../helpers/e2e-world.ts";
 import { digestOf } from "../helpers/installed.ts";
 import { ELF_HEADER, makeRelease } from "../helpers/release.ts";
 import { until } from "../helpers/swarm-world.ts";
 
 const TIMEOUT_MS = 60_000;
 const WAIT_MS = 15_000;
-const releases = new E2eReleases();
-let world: E2eWorld;
-
-beforeEach(async () => {
-  world = await E2eWorld.create(releases);
-});
-afterEach(() => world.destroy());
-afterAll(() => releases.remove());
+const { world } = setUpE2e();
 
 /** The old version installed, the new one only as bytes that nobody serves honestly yet. */
 async function victim(): Promise<{ path: string; next: string; honest: Holding }> {

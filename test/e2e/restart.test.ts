@@ -1,22 +1,15 @@
 /** Step 8 and H8: what a process is after it has become the new version, compared with one that was started afresh. */
-import { afterAll, afterEach, beforeEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { chmodSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { AppProcess } from "../helpers/app-process.ts";
-import { E2eReleases, E2eWorld } from "../helpers/e2e-world.ts";
+import { setUpE2e } from "../helpers/e2e-set-up.ts";
 import { digestOf } from "../helpers/installed.ts";
 import { until } from "../helpers/swarm-world.ts";
 
 const TIMEOUT_MS = 40_000;
 const WAIT_MS = 20_000;
-const releases = new E2eReleases();
-let world: E2eWorld;
-
-beforeEach(async () => {
-  world = await E2eWorld.create(releases);
-});
-afterEach(() => world.destroy());
-afterAll(() => releases.remove());
+const { world } = setUpE2e();
 
 /** An app that holds all that an app may hold open, or changes about itself. */
 const source = (build: string): string => `import { spawn } from "rustpatcher";

@@ -1,25 +1,18 @@
 /** A release that its owner takes back, by the command that does it, and what others cannot do with it. */
-import { afterAll, afterEach, beforeEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { generateSeed, keyText } from "../../src/core/keys.ts";
 import { signRecord, type VerifiedRecord } from "../../src/core/release-record.ts";
 import { parseVersion } from "../../src/core/version.ts";
 import type { AppProcess } from "../helpers/app-process.ts";
-import { E2eReleases, E2eWorld } from "../helpers/e2e-world.ts";
+import { setUpE2e } from "../helpers/e2e-set-up.ts";
 import { digestOf } from "../helpers/installed.ts";
 
 const TIMEOUT_MS = 120_000;
 const MAIN = join(import.meta.dir, "../../src/cli/main.ts");
 
-const releases = new E2eReleases();
-let world: E2eWorld;
-
-beforeEach(async () => {
-  world = await E2eWorld.create(releases);
-});
-afterEach(() => world.destroy());
-afterAll(() => releases.remove());
+const { world } = setUpE2e();
 
 interface Outcome {
   readonly code: number;

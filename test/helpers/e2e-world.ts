@@ -77,23 +77,46 @@ export class E2eReleases {
   }
 }
 
-export class E2eWorld {
-  readonly directory: string = mkdtempSync(join(tmpdir(), "rustpatcher-e2e-"));
+interface Place {
+  readonly directory: string;
   readonly net: LoopbackDht;
+}
+
+export class E2eWorld {
   readonly #releases: E2eReleases;
   readonly #apps: AppProcess[] = [];
-  readonly #cleanups: (() => Promise<unknown>)[] = [];
+  readonly #cleanups: (() => unknown)[] = [];
+  #place: Place | undefined;
   #directories = 0;
 
-  private constructor(net: LoopbackDht, releases: E2eReleases) {
-    this.net = net;
+  /** Nothing is there before it is opened, and nothing after it is destroyed; then it can be opened again. */
+  constructor(releases: E2eReleases) {
     this.#releases = releases;
   }
 
   /** `host`: of the DHT nodes and of providers, when it is not loopback. */
   static async create(releases: E2eReleases, host?: string): Promise<E2eWorld> {
+    const world = new E2eWorld(releases);
+    await world.open(host);
+    return world;
+  }
+
+  async open(host?: string): Promise<void> {
     const net = await createLoopbackDht(3, host === undefined ? {} : { host });
-    return new E2eWorld(net, releases);
+    this.#place = { net, directory: mkdtempSync(join(tmpdir(), "rustpatcher-e2e-")) };
+  }
+
+  get net(): LoopbackDht {
+    return this.#here.net;
+  }
+
+  get directory(): string {
+    return this.#here.directory;
+  }
+
+  get #here(): Place {
+    if (this.#place === undefined) throw new Error("the world is not open");
+    return this.#place;
   }
 
   get seed(): SecretSeed {
@@ -101,10 +124,17 @@ export class E2eWorld {
   }
 
   async destroy(): Promise<void> {
-    await Promise.all(this.#apps.map((app) => app.kill()));
-    for (const cleanup of this.#cleanups.reverse()) await cleanup();
-    await this.net.destroy();
-    rmSync(this.directory, { recursive: true, force: true });
+    const { net, directory } = this.#here;
+    await Promise.all(this.#apps.splice(0).map((app) => app.kill()));
+    for (const cleanup of this.#cleanups.splice(0).reverse()) await cleanup();
+    await net.destroy();
+    rmSync(directory, { recursive: true, force: true });
+    this.#place = undefined;
+  }
+
+  /** Before the network and the files are gone; the last one first. */
+  onDestroy(cleanup: () => unknown): void {
+    this.#cleanups.push(cleanup);
   }
 
   /** A new directory, as safe as an installation needs. */
@@ -186,7 +216,7 @@ export class E2eWorld {
       uploadBytesPerS,
     });
     await provider.listen(dht);
-    this.#cleanups.push(() => provider.destroy());
+    this.onDestroy(() => provider.destroy());
     const minute = unixMinute(systemClock.nowMs());
     const addresses = provider.relayAddresses;
     // A minute ahead as well, so that the test can last over the turn of one.
