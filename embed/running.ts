@@ -94,9 +94,11 @@ export async function startUpdater(
   const { owner, extension, record, region, table, offset } = own;
   const followed = config.channel ?? followedBy(installation, extension.channel);
   const name = { ...extension, channel: followed };
+  const lineage = lineageOf(own);
   const state = new DurableState(new TrustedState(record, followed), {
     installation,
     owner,
+    lineage,
     log,
     nowMs: systemClock.nowMs(),
   });
@@ -111,7 +113,7 @@ export async function startUpdater(
     log,
     newest: state.trusted.newest,
     contacts: readContacts(installation, log),
-    handovers: [...lineageOf(own), ...state.trusted.handovers],
+    handovers: [...lineage, ...state.trusted.handovers],
     uploadBytesPerS: config.uploadBytesPerS,
     onRecord: (newer) => noticed(newer),
     ...(config.tellsStatus ? { refusal: () => refusal } : {}),

@@ -3,6 +3,7 @@
  * our own version. So nothing here ever stops an update; what goes wrong is said and left.
  */
 import type { PublicKey } from "../core/brand.ts";
+import type { Handover } from "../core/handover.ts";
 import type { Log } from "../core/log.ts";
 import type { Installation } from "./installation.ts";
 import { tryLock, type Lock } from "../fs/lock.ts";
@@ -14,6 +15,7 @@ export class DurableState {
   readonly trusted: TrustedState;
   readonly #installation: Installation;
   readonly #owner: PublicKey;
+  readonly #lineage: readonly Handover[];
   readonly #log: Log;
 
   /** Takes over what an earlier run has seen. */
@@ -22,11 +24,14 @@ export class DurableState {
     {
       installation,
       owner,
+      lineage = [],
       log,
       nowMs,
     }: {
       readonly installation: Installation;
       readonly owner: PublicKey;
+      /** The handovers that have led to it. */
+      readonly lineage?: readonly Handover[];
       readonly log: Log;
       readonly nowMs: number;
     },
@@ -34,6 +39,7 @@ export class DurableState {
     this.trusted = trusted;
     this.#installation = installation;
     this.#owner = owner;
+    this.#lineage = lineage;
     this.#log = log;
     this.#merge(nowMs);
     // Written with the first record that is learnt: before that there was nothing to decide by it.
@@ -49,7 +55,7 @@ export class DurableState {
       if (held === undefined && lock === undefined) return false;
       // Another copy may have seen more than we have: what it wrote must not be lowered.
       this.#merge(nowMs);
-      writeStateFile(this.#installation.statePath, this.trusted);
+      writeStateFile(this.#installation.statePath, this.trusted, this.#lineage);
       return true;
     } catch (cause) {
       this.#log("debug", `the state file was not written: ${String(cause)}`);

@@ -2,22 +2,30 @@
  * The trusted state on disk, beside the executable: a CBOR map
  *
  *   format     uint   1
- *   handovers  array  optional: from the owner that the executable names to the one that is followed
+ *   first      bytes  32, with handovers: the owner key of the first one
+ *   handovers  array  optional: all that lead to the owner that is followed, also those before our executable's own
  *   id         bytes  16, optional: this install's throw in staged rollouts; never sent
  *   record     bytes  the newest release record of the followed owner seen, as signed; absent: none
  *   refused    array  content roots, 32 bytes each, oldest first
  *   signature  bytes  64, of the record, if there is one
  *
  * What is read back is treated as a stranger's: the record is verified again under the owner key we run
- * with and goes through step 2 like any other. A state file can therefore raise the floor to a release
+ * with and goes through step 2 like any other. The version that reads it may be of another key of the chain, for
+ * ways back lead over handovers. A state file can therefore raise the floor to a release
  * that the owner has made, and nothing else.
  */
 import { asContentRoot, asSignature, type ContentRoot, type PublicKey } from "../core/brand.ts";
-import { fromHex } from "../core/bytes.ts";
+import { equal, fromHex } from "../core/bytes.ts";
 import { decodeCbor, encodeCbor, type CborValue } from "../core/cbor.ts";
 import { Fields } from "../core/fields.ts";
 import { encodeHandover, verifyHandovers, type Handover } from "../core/handover.ts";
-import { RECORD_MAX_BYTES, REFUSED_ROOTS_MAX, STATE_FILE_MAX_BYTES } from "../core/limits.ts";
+import { checkPublicKey } from "../core/keys.ts";
+import {
+  HANDOVERS_MAX,
+  RECORD_MAX_BYTES,
+  REFUSED_ROOTS_MAX,
+  STATE_FILE_MAX_BYTES,
+} from "../core/limits.ts";
 import { verifyRecord, type VerifiedRecord } from "../core/release-record.ts";
 import { FsError } from "../fs/error.ts";
 import { readOwnFile, writeOwnFile } from "../fs/own-file.ts";
@@ -51,13 +59,27 @@ export function readStateFile(path: string, owner: PublicKey): StoredState | und
 function decodeState(bytes: Uint8Array, owner: PublicKey): StoredState {
   const fields = new Fields(decodeCbor(bytes));
   fields.uint("format", FORMAT, FORMAT);
-  const handovers = verifyHandovers(owner, codedHandovers(fields.take("handovers") ?? []));
+  const first = fields.has("first") ? checkPublicKey(fields.bytes("first", 32)) : owner;
+  const coded = codedHandovers(fields.take("handovers") ?? []);
+  const handovers = handoversFrom(owner, verifyHandovers(first, coded), first);
   const followed = handovers.at(-1)?.successor ?? owner;
   const newest = decodeNewest(fields, followed);
   const refused = decodeRefused(fields.take("refused") ?? []);
   const installId = fields.has("id") ? fields.bytes("id", INSTALL_ID_BYTES) : undefined;
   fields.end();
   return { newest, handovers, refused, installId };
+}
+
+/** Those that begin with ours. */
+function handoversFrom(
+  owner: PublicKey,
+  all: readonly Handover[],
+  first: PublicKey,
+): readonly Handover[] {
+  const keys = [first, ...all.map(({ successor }) => successor)];
+  const at = keys.findIndex((key) => equal(key, owner));
+  if (at === -1) throw damaged();
+  return all.slice(at);
 }
 
 function decodeNewest(fields: Fields, owner: PublicKey): VerifiedRecord | undefined {
@@ -88,13 +110,19 @@ function decodeRefused(value: CborValue): ContentRoot[] {
 }
 
 /**
- * Replaces the file: whole or not at all.
+ * Replaces the file: whole or not at all. `lineage` leads to the owner that our executable names.
  * @throws {FsError} IO_FAILED, or the system's error from the rename.
  */
-export function writeStateFile(path: string, state: TrustedState): void {
+export function writeStateFile(
+  path: string,
+  state: TrustedState,
+  lineage: readonly Handover[] = [],
+): void {
   // Of a channel that was switched to a moment ago there is nothing to be remembered.
-  const { newest, handovers, installId } = state;
-  if (newest === undefined && handovers.length === 0) return;
+  const { newest, installId } = state;
+  if (newest === undefined && state.handovers.length === 0) return;
+  const handovers = [...lineage, ...state.handovers].slice(-HANDOVERS_MAX);
+  const [first] = handovers;
   const bytes = encodeCbor(
     new Map<string, CborValue>([
       ["format", FORMAT],
@@ -102,7 +130,8 @@ export function writeStateFile(path: string, state: TrustedState): void {
       ...(newest === undefined ? [] : ([["record", newest.bytes]] as const)),
       ...(newest === undefined ? [] : ([["signature", newest.signature]] as const)),
       ...(installId === undefined ? [] : ([["id", installId]] as const)),
-      ...(handovers.length === 0 ? [] : ([["handovers", handovers.map(encodeHandover)]] as const)),
+      ...(first === undefined ? [] : ([["first", first.owner]] as const)),
+      ...(first === undefined ? [] : ([["handovers", handovers.map(encodeHandover)]] as const)),
     ]),
   );
   writeOwnFile(path, bytes, "nothing");

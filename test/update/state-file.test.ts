@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { signHandover } from "../../src/core/handover.ts";
 import { generateSeed, publicKeyOf } from "../../src/core/keys.ts";
 import { STATE_FILE_MAX_BYTES } from "../../src/core/limits.ts";
 import { readStateFile, writeStateFile } from "../../src/update/state-file.ts";
@@ -53,6 +54,36 @@ test("gives back what was written, readable by the owner alone", () => {
 
 test("is absent without being an error", () => {
   expect(readStateFile(path, owner)).toBeUndefined();
+});
+
+test("is read by the versions of every key of the chain, whoever of them wrote it", () => {
+  const seeds = [seed, generateSeed(), generateSeed()] as const;
+  const keys = seeds.map(publicKeyOf);
+  const [, second = owner, third = owner] = keys;
+  const { record } = makeRelease(seeds[2], { version: "3.0.0", blocks: 1 });
+  const name = record.record;
+  const chain = [signHandover(seeds[0], name, second), signHandover(seeds[1], name, third)];
+  const newer = new TrustedState(record);
+  newer.refuse(record.record.root);
+  writeStateFile(path, newer, chain);
+  const expectReadable = (): void => {
+    for (const [at, key] of keys.entries()) {
+      const stored = readStateFile(path, key);
+      expect(stored?.handovers.map(({ successor }) => successor)).toEqual(keys.slice(at + 1));
+      expect(stored?.newest?.record.version.text).toBe("3.0.0");
+      expect(stored?.refused.map((root) => root.toHex())).toEqual([record.record.root.toHex()]);
+    }
+    expect(codeOf(() => readStateFile(path, publicKeyOf(generateSeed())))).toBe("STATE_INVALID");
+  };
+  expectReadable();
+
+  // The version of the first key follows them, and writes down the same.
+  const stored = readStateFile(path, owner);
+  const following = new TrustedState(makeRelease(seed, { version: "1.0.0", blocks: 1 }).record);
+  for (const learnt of [...(stored?.handovers ?? []), record]) following.learn(learnt, Date.now());
+  following.refuse(record.record.root);
+  writeStateFile(path, following);
+  expectReadable();
 });
 
 test("refuses a record of another owner", () => {
