@@ -32,13 +32,19 @@ const NOT_RUNNABLE = ["ENOEXEC", "ENOENT", "ELIBBAD", "EBADARCH", "EINVAL", "UNK
  * scanner looks at it.
  */
 const BUSY = ["ETXTBSY", ...(process.platform === "win32" ? ["EBUSY", "EPERM", "EACCES"] : [])];
+/**
+ * What no program does to itself: memory has run out, or somebody is in a hurry. On macOS it may be the signature
+ * that the system does not like.
+ */
+const KILLED = process.platform === "darwin" ? undefined : "SIGKILL";
 const BUSY_TRIES_MAX = 20;
 const BUSY_WAIT_MS = 50;
 
 /**
  * `update` must be sealed: a file that is open for writing cannot be started.
  * @throws {UpdateError} REHEARSAL_FAILED when it does not run here, or is not what was verified;
- *   TOO_SLOW when nothing was heard in time; IO_FAILED when the system had no room for another process.
+ *   TOO_SLOW when nothing was heard in time, or before it was killed; IO_FAILED when the system had no room for
+ *   another process.
  */
 export const rehearse: Rehearse = async (installation, update, clock) => {
   const nonce = randomBytes(NONCE_BYTES).toString("hex");
@@ -57,6 +63,11 @@ export const rehearse: Rehearse = async (installation, update, clock) => {
       });
       const { answer, exitCode, signalCode } = await outcome;
       if (answer === rehearsalAnswer(nonce, update.executable.region) && exitCode === 0) return;
+      if (signalCode === KILLED && answer === "") {
+        throw new UpdateError("TOO_SLOW", "the new version was killed when it was tried out", {
+          blame: "local",
+        });
+      }
       throw failed(`it ended with ${signalCode ?? `code ${exitCode}`} and no proof of what it is`);
     } finally {
       child.kill("SIGKILL");

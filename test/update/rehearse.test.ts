@@ -95,6 +95,14 @@ writeFileSync(${JSON.stringify(seen)}, JSON.stringify([Object.keys(process.env).
     expect(await outcome("#!/nonexistent/interpreter\n")).toBe("REHEARSAL_FAILED");
   });
 
+  // macOS kills what its signature does not fit.
+  test.skipIf(process.platform === "darwin")(
+    "and is killed from outside, as when memory runs out, may be tried again",
+    async () => {
+      expect(await outcome(program('process.kill(process.pid, "SIGKILL");'))).toBe("TOO_SLOW");
+    },
+  );
+
   test("and hangs is ended, not waited for, and may be tried again", async () => {
     const clock = new FakeClock(0);
     const started = join(app.directory, "started");
