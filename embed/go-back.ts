@@ -1,7 +1,7 @@
 /** Step 9, the way back: one rename, which needs no space. The version that comes back clears the rest away. */
 import { isOurs } from "../src/fs/ownership.ts";
 import { pathBeside } from "../src/fs/own-files.ts";
-import { pendingPath, type Failure } from "../src/update/pending.ts";
+import { HUNG_S, pendingPath, type Failure } from "../src/update/pending.ts";
 import { systemSwap } from "../src/update/system-swap.ts";
 
 export type FileSystem = typeof import("node:fs");
@@ -25,11 +25,7 @@ export function putPreviousBack(fs: FileSystem, executable: string, failure: Fai
   if (!isUsable || stats.ino === fs.statSync(executable, { bigint: true }).ino) {
     return isReplaced(fs, executable);
   }
-  try {
-    append(fs, pending, `${failure}\n`);
-  } catch {
-    // A full disk: the starts that stand there say it as well.
-  }
+  note(fs, pending, failure);
   try {
     systemSwap(fs, executable).putBack(previous, executable);
   } catch (cause) {
@@ -37,6 +33,24 @@ export function putPreviousBack(fs: FileSystem, executable: string, failure: Fai
     throw cause;
   }
   return true;
+}
+
+/** For the version that comes back: else it would install this one again. */
+function note(fs: FileSystem, pending: string, failure: Failure): void {
+  try {
+    append(fs, pending, `${failure}\n`);
+  } catch {
+    // No room, no descriptor. Of a failure at start the starts that stand there tell as well.
+    if (failure === "hung") tryToMark(fs, pending);
+  }
+}
+
+function tryToMark(fs: FileSystem, pending: string): void {
+  try {
+    fs.lutimesSync(pending, HUNG_S, HUNG_S);
+  } catch {
+    // Then it may come once more, and hang once more: better than to leave it there.
+  }
 }
 
 /** Adds a line to the pending file, with one write. */

@@ -142,7 +142,7 @@ function readOwn(path: string): Pending | undefined {
   const stats = fs.lstatSync(path);
   if (!isOnlyOurs(stats)) return undefined;
   if (stats.size > PENDING_MAX_BYTES) return undefined;
-  const pending = parsePending(fs.readFileSync(path, "latin1"));
+  const pending = parsePending(fs.readFileSync(path, "latin1"), stats.mtimeMs);
   return pending?.region === regionDigest(ownAssets().readRegion()) ? pending : undefined;
 }
 

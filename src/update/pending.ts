@@ -10,13 +10,17 @@
  *   back             it has ended too often
  *   hung             it has stopped turning its event loop
  *
- * Lines are only ever appended, each with one write, so that starts at the same time do not harm it.
+ * Lines are only ever appended, each with one write, so that starts at the same time do not harm it. Where no line
+ * can be added, because what hangs has used up all descriptors or the disk is full, a time of modification says
+ * `hung`: it takes neither.
  */
 import { pathBeside } from "../fs/own-files.ts";
 
 const FORMAT = /^rustpatcher-pending 1 ([0-9a-f]{64}) ([0-9a-f]{64}) ([0-9A-Za-z.-]{1,16})$/;
 const LINE = /^(-?[1-9][0-9]{0,9}|good|back|hung)$/;
 export const GOOD_LINE = "good\n";
+/** The time of modification that says `hung`: "HUNG" as a number, in a year without rustpatcher. */
+export const HUNG_S = 0x48_55_4e_47;
 /** A start line has at most 11 bytes: thousands of starts, far above what ends a probation. */
 export const PENDING_MAX_BYTES: number = 64 * 1024;
 /** So many starts that ended before the version was healthy end the probation. */
@@ -57,7 +61,7 @@ export function regionDigest(region: Uint8Array): string {
 }
 
 /** Undefined for anything else. A last line that was cut off by a crash counts as not there. */
-export function parsePending(text: string): Pending | undefined {
+export function parsePending(text: string, modifiedMs: number): Pending | undefined {
   const [first = "", ...rest] = text.split("\n");
   const [, region, root, version] = FORMAT.exec(first) ?? [];
   if (region === undefined || root === undefined || version === undefined) return undefined;
@@ -70,7 +74,9 @@ export function parsePending(text: string): Pending | undefined {
     starts: numbers.filter((number) => number > 0),
     ends: numbers.filter((number) => number < 0).map((number) => -number),
     isGood: lines.includes("good"),
-    failure: lines.find((line) => line === "back" || line === "hung"),
+    failure:
+      lines.find((line) => line === "back" || line === "hung") ??
+      (modifiedMs === HUNG_S * 1_000 ? "hung" : undefined),
   };
 }
 

@@ -92,7 +92,8 @@ export function readPending(path: string): Pending | undefined {
   try {
     const stats = fstatSync(fd);
     if (!isOnlyOurs(stats)) return undefined;
-    return stats.size > PENDING_MAX_BYTES ? undefined : parsePending(readFileSync(fd, "latin1"));
+    if (stats.size > PENDING_MAX_BYTES) return undefined;
+    return parsePending(readFileSync(fd, "latin1"), stats.mtimeMs);
   } finally {
     closeSync(fd);
   }

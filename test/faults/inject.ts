@@ -1,8 +1,8 @@
 /** Injects planned faults, several at once, and judges what each has left. */
 import { planOf, type Random } from "./plan.ts";
+import type { FaultWorld, Scenario } from "./scenario.ts";
 import type { Stage } from "./stage.ts";
 import { callsOf, runWith, type Fault } from "./strace.ts";
-import type { FaultWorld, Scenario } from "./worlds.ts";
 
 export interface Result {
   readonly scenario: string;
@@ -18,6 +18,8 @@ export interface InjectOptions {
   readonly perCall: number;
   readonly random: Random;
   readonly atOnce: number;
+  /** Of the names of scenarios; all, when it is empty. */
+  readonly only?: string;
   readonly onResult?: (result: Result) => void;
 }
 
@@ -26,6 +28,7 @@ export async function injectAll(world: FaultWorld, options: InjectOptions): Prom
   const results: Result[] = [];
   try {
     for (const scenario of world.scenarios) {
+      if (!scenario.name.includes(options.only ?? "")) continue;
       const faults = await plan(scenario, stages[0], options);
       await Promise.all(
         stages.map(async (stage) => {
@@ -50,8 +53,8 @@ async function plan(
 ): Promise<Fault[]> {
   if (stage === undefined) throw new Error("no stage");
   stage.set(scenario.scene);
-  const points = await callsOf(scenario.command(stage), stage.directory);
-  const problem = await stage.problem(scenario.scene);
+  const points = await callsOf(scenario.program(stage), stage.directory);
+  const problem = await stage.problem(scenario);
   if (points.length === 0 || problem !== undefined) {
     throw new Error(`${scenario.name} does not even work undisturbed: ${problem ?? "no calls"}`);
   }
@@ -60,7 +63,8 @@ async function plan(
 
 async function inject(scenario: Scenario, fault: Fault, stage: Stage): Promise<Result> {
   stage.set(scenario.scene);
-  const { isHit } = await runWith(fault, scenario.command(stage));
-  const problem = await stage.problem(scenario.scene);
+  const { isHit, isLate } = await runWith(fault, scenario.program(stage));
+  const isHanging = isLate && scenario.mayHang?.(fault) !== true;
+  const problem = isHanging ? "it does not end" : await stage.problem(scenario, fault);
   return { scenario: scenario.name, fault, isHit, problem };
 }

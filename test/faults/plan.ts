@@ -2,7 +2,8 @@
 import { KINDS, type Fault, type Kind, type Point } from "./strace.ts";
 
 /** Calls that change what is on the disk, or open it to be changed. */
-const CHANGES = /^(open|p?write|ftruncate|fch|fsetxattr|fsync|link|rename|unlink|mkdir|rmdir)/;
+const CHANGES =
+  /^(open|p?write|ftruncate|fch|fsetxattr|fsync|link|rename|unlink|mkdir|rmdir|utimens)/;
 /** What stays as it is once it has begun. */
 const LASTING: readonly Kind[] = ["ENOSPC", "EDQUOT", "EIO", "EROFS", "EMFILE"];
 

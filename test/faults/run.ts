@@ -1,12 +1,14 @@
 /**
- * Faults at every system call of an update's way onto the disk and back, in one command:
+ * Faults at every system call of an update's way onto the disk and back, whoever goes it, in one command:
  *
- *   bun test/faults/run.ts [--seed N] [--small N] [--real N] [--at-once N]
+ *   bun test/faults/run.ts [--seed N] [--small N] [--real N] [--at-once N] [--per-call N] [--only TEXT]
  *
  * strace(1) kills the process at a call, or has the call fail. After each fault the executable's path must
- * hold one complete signed version, which starts; a later update must succeed; nothing may be left over.
+ * hold one complete signed version, which starts; the same must come to its end when nothing disturbs it, and a later
+ * update must succeed; nothing may be left over, locked or running.
  * `--small` faults for each scenario go into made-up executables of 128 KiB, which cannot be started, `--real`
- * ones into compiled apps of 110 MB, which are. Prints a table, and ends with 1 when one was bricked.
+ * ones into compiled apps of 110 MB, which are; `--only` picks scenarios by a part of their name. Prints tables, and
+ * ends with 1 when one was bricked.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,8 +17,10 @@ import { parseArgs } from "node:util";
 import { digestOf } from "../helpers/installed.ts";
 import { injectAll, type Result } from "./inject.ts";
 import { randomFrom } from "./plan.ts";
+import { realWorld } from "./real-world.ts";
+import type { FaultWorld } from "./scenario.ts";
+import { smallWorld } from "./small-world.ts";
 import { hasStrace, KINDS } from "./strace.ts";
-import { realWorld, smallWorld, type FaultWorld } from "./worlds.ts";
 
 const { values } = parseArgs({
   options: {
@@ -24,9 +28,10 @@ const { values } = parseArgs({
     small: { type: "string", default: "260" },
     real: { type: "string", default: "110" },
     "at-once": { type: "string", default: "2" },
+    only: { type: "string", default: "" },
+    "per-call": { type: "string", default: "24" },
   },
 });
-const POINTS_PER_CALL = 24;
 
 if (!hasStrace) throw new Error("strace is not installed");
 const directory = mkdtempSync(join(tmpdir(), "rustpatcher-faults-"));
@@ -40,15 +45,20 @@ try {
     if (count === 0) continue;
     const folder = join(directory, kind);
     const world = await (kind === "small" ? smallWorld(folder) : realWorld(folder));
-    const results = await injectAll(world, {
-      count,
-      perCall: POINTS_PER_CALL,
-      random,
-      atOnce: Number(values["at-once"]),
-      onResult: tell,
-    });
-    print(kind, results);
-    checkUntouched(world);
+    try {
+      const results = await injectAll(world, {
+        count,
+        perCall: Number(values["per-call"]),
+        random,
+        atOnce: Number(values["at-once"]),
+        only: values.only,
+        onResult: tell,
+      });
+      print(kind, results);
+      checkUntouched(world);
+    } finally {
+      await world.end();
+    }
   }
 } finally {
   rmSync(directory, { recursive: true, force: true });
@@ -72,12 +82,21 @@ function checkUntouched({ releases }: FaultWorld): void {
 function print(world: string, results: readonly Result[]): void {
   const hits = results.filter(({ isHit }) => isHit);
   console.log(`\n${world}: ${results.length} runs, ${hits.length} with the fault in them`);
-  for (const [scenario, ofIt] of Map.groupBy(hits, (one) => one.scenario)) {
-    console.log(`\n| ${scenario} | ${KINDS.join(" | ")} |`);
-    console.log(`| --- |${" --: |".repeat(KINDS.length)}`);
-    for (const [call, ofCall] of Map.groupBy(ofIt, ({ fault }) => fault.call)) {
-      const counts = KINDS.map((kind) => ofCall.filter(({ fault }) => fault.kind === kind).length);
-      console.log(`| ${call} | ${counts.map((count) => count || "").join(" | ")} |`);
-    }
+  const byScenario = Map.groupBy(hits, ({ scenario }) => scenario);
+  for (const [scenario, ofIt] of byScenario) {
+    table(
+      scenario,
+      Map.groupBy(ofIt, ({ fault }) => fault.call),
+    );
+  }
+  table(world, byScenario);
+}
+
+function table(head: string, rows: ReadonlyMap<string, readonly Result[]>): void {
+  console.log(`\n| ${head} | ${KINDS.join(" | ")} |`);
+  console.log(`| --- |${" --: |".repeat(KINDS.length)}`);
+  for (const [name, results] of rows) {
+    const counts = KINDS.map((kind) => results.filter(({ fault }) => fault.kind === kind).length);
+    console.log(`| ${name} | ${counts.map((count) => count || "").join(" | ")} |`);
   }
 }

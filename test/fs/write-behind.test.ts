@@ -46,7 +46,7 @@ test.skipIf(!hasStrace)(
       await syncFile(join(directory, "gone"));
       const module = JSON.stringify(join(import.meta.dir, "../../src/fs/write-behind.ts"));
       const script = `const { syncFile } = await import(${module}); await syncFile(${JSON.stringify(path)});`;
-      const calls = await callsOf([process.execPath, "-e", script], directory);
+      const calls = await callsOf({ argv: [process.execPath, "-e", script] }, directory);
       expect(calls.filter(({ call }) => call === "fdatasync").length).toBe(1);
     } finally {
       rmSync(directory, { recursive: true, force: true });

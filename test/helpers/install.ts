@@ -1,6 +1,9 @@
 /** Steps 2 to 7 and 9 as the updater takes them, with one file as the whole swarm, or with a real one. */
+import { readFileSync } from "node:fs";
+import { asSignature } from "../../src/core/brand.ts";
+import { concat } from "../../src/core/bytes.ts";
 import { systemClock } from "../../src/core/clock.ts";
-import type { VerifiedRecord } from "../../src/core/release-record.ts";
+import { verifyRecord, type VerifiedRecord } from "../../src/core/release-record.ts";
 import { canonicalStream } from "../../src/exe/canonical.ts";
 import { verifyExecutable, type VerifiedFull } from "../../src/exe/verify-executable.ts";
 import { fileSource, openFile, withFile } from "../../src/fs/file-source.ts";
@@ -13,6 +16,7 @@ import { Updater } from "../../src/update/updater.ts";
 
 /** Longer than any test: nothing is looked for by itself. */
 const INTERVAL_MS = 3_600_000;
+const SIGNATURE_BYTES = 64;
 
 export const noRehearsal: Rehearse = async () => undefined;
 
@@ -34,6 +38,8 @@ export interface InstallOptions {
   /** What verifying the two has shown, when that was done before. */
   readonly own?: VerifiedFull;
   readonly wanted?: VerifiedFull;
+  /** A file with another record of the newest release, which is announced in place of its own. */
+  readonly announced?: string;
 }
 
 /** "" when all went well, else the code of what did not. */
@@ -50,7 +56,7 @@ export async function install(options: InstallOptions): Promise<string> {
       installation,
       own,
       state: new DurableState(trusted, { installation, owner: own.owner, log, nowMs }),
-      source: sourceOf(options.next, options.wanted),
+      source: sourceOf(options),
       mode: { kind: "manual" },
       intervalMs: INTERVAL_MS,
       clock: systemClock,
@@ -83,8 +89,19 @@ function fullOf(found: ReturnType<typeof verifyExecutable>): VerifiedFull {
   throw new Error("not a full executable");
 }
 
-function sourceOf(next: string | ReleaseSource, wanted?: VerifiedFull): ReleaseSource {
-  return typeof next === "string" ? fileRelease(next, wanted ?? verified(next)) : next;
+function sourceOf({ next, wanted, announced }: InstallOptions): ReleaseSource {
+  if (typeof next !== "string") return next;
+  const found = wanted ?? verified(next);
+  if (announced === undefined) return fileRelease(next, found);
+  const bytes = readFileSync(announced);
+  const signature = asSignature(bytes.subarray(0, SIGNATURE_BYTES));
+  const record = verifyRecord(found.owner, bytes.subarray(SIGNATURE_BYTES), signature);
+  return fileRelease(next, { ...found, record });
+}
+
+/** For `announced`. */
+export function announcement({ bytes, signature }: VerifiedRecord): Uint8Array {
+  return concat(signature, bytes);
 }
 
 function fileRelease(path: string, { record, table, region, offset }: VerifiedFull): ReleaseSource {

@@ -19,8 +19,8 @@ async function recorded(): Promise<Recorded> {
   const two = new TwoVersions();
   try {
     const { path, directory } = two.app;
-    const command = [process.execPath, INSTALL_ONCE, path, two.next] as const;
-    const operations = (await callsOf(command, directory)).flatMap(({ call, rest }) =>
+    const argv = [process.execPath, INSTALL_ONCE, path, two.next] as const;
+    const operations = (await callsOf({ argv }, directory)).flatMap(({ call, rest }) =>
       operationsOf(call, rest, directory),
     );
     expect(two.version).toBe("new");

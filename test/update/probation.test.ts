@@ -35,7 +35,7 @@ const ALIVE = 4_000_000;
 const GONE = 4_194_304;
 
 function parsed(text: string): Pending {
-  const pending = parsePending(text);
+  const pending = parsePending(text, 0);
   if (pending === undefined) throw new Error("not understood");
   return pending;
 }
@@ -62,7 +62,7 @@ describe("the pending file", () => {
     HEADER.replace("1.2.3", "../../x"),
     HEADER.replace(" 1 ", " 2 "),
   ])("anything else is not one: %#", (text) => {
-    expect(parsePending(text)).toBeUndefined();
+    expect(parsePending(text, 0)).toBeUndefined();
   });
 
   test("three starts that are over are a failure, two are not; one that runs is none", () => {
