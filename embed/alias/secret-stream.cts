@@ -4,10 +4,14 @@
 //   not copied;
 // - on other threads (sodium/secretstream-threads.ts). Everything received meanwhile waits for its turn, a message that is
 //   sent is sent before the next is taken.
+//
+// and whose empty ones, which say that it is alive, take the shortest way, and are answered when ours is due soon.
 const { UDXStream } =
   require("../../src/udx/stream.ts") as typeof import("../../src/udx/stream.ts");
 const { giveBackChunk } =
   require("../../src/udx/read-slabs.ts") as typeof import("../../src/udx/read-slabs.ts");
+const { isWriterIdle } =
+  require("../../src/udx/streamx-state.ts") as typeof import("../../src/udx/streamx-state.ts");
 const { takeSlab } =
   require("../../src/udx/write-slabs.ts") as typeof import("../../src/udx/write-slabs.ts");
 
@@ -22,6 +26,7 @@ type ThreadedCipher = import("./sodium/secretstream-threads.ts").ThreadedCipher;
 type Done = (error?: Error | null) => void;
 
 interface SecretStream {
+  readonly _duplexState: number;
   readonly destroying: boolean;
   readonly rawStream: { pause(): void; resume(): void };
   readonly _rawStream: { write(data: Buffer): boolean };
@@ -29,9 +34,12 @@ interface SecretStream {
   rawBytesWritten: number;
   /** Until the peer's header has come. */
   readonly _setup: boolean;
-  readonly _encrypt: { readonly state: Buffer };
+  readonly _encrypt: {
+    readonly state: Buffer;
+    next(message: Buffer, cipher: Buffer): Buffer;
+  } | null;
   readonly _decrypt: { readonly state: Buffer };
-  readonly _keepAliveTimer: { refresh(): void } | null;
+  readonly _keepAliveTimer: { readonly isHalfOver: boolean; refresh(): void } | null;
   _drainDone: Done | null;
   /** Where in a frame its reader is. */
   _state: number;
@@ -47,6 +55,8 @@ interface SecretStream {
   _outgoingPlain: Buffer | null;
   _outgoingWrapped: Buffer | null;
   alloc(sizeBytes: number): Buffer;
+  sendKeepAlive(): void;
+  write(data: unknown): boolean;
   _write(data: Buffer, callback: Done): void;
 }
 
@@ -59,6 +69,8 @@ const PREFIX_BYTES = 3;
 const TAG_BYTES = 1;
 const MAC_BYTES = 16;
 const OVERHEAD_BYTES = TAG_BYTES + MAC_BYTES;
+const EMPTY = Buffer.alloc(0);
+const EMPTY_FRAME_BYTES = PREFIX_BYTES + OVERHEAD_BYTES;
 /** Messages being opened at once, before the peer has to wait: enough for every thread, three quarters of a megabyte of the usual ones. */
 const OPENING_MAX = 12;
 
@@ -87,6 +99,11 @@ module.exports = class NoiseSecretStream extends Original {
   }
 
   override _onrawdata(data: Buffer): void {
+    // To ask for the memory of so little costs more than it could save.
+    if (data.byteLength <= EMPTY_FRAME_BYTES) {
+      super._onrawdata(data);
+      return;
+    }
     this.unkept = data.buffer;
     super._onrawdata(data);
     const raw = this._rawStream;
@@ -105,8 +122,37 @@ module.exports = class NoiseSecretStream extends Original {
       }
     }
     // A frame that came whole is decrypted where it is and becomes its reader's.
-    if (frame?.buffer === this.unkept) this.unkept = null;
+    if (this.unkept !== null && frame?.buffer === this.unkept) this.unkept = null;
     super._incoming();
+    // Ours goes with the acknowledgement: a packet less, and from then on both ends wake up together.
+    const isDueSoon = frame?.byteLength === OVERHEAD_BYTES && this._keepAliveTimer?.isHalfOver;
+    if (isDueSoon === true && !this.destroying) this.sendKeepAlive();
+  }
+
+  override sendKeepAlive(): void {
+    if (!this.trySendEmpty()) super.sendKeepAlive();
+  }
+
+  override write(data: unknown): boolean {
+    // As the original's timer writes it, into memory of its own.
+    const isEmpty = data === this._outgoingPlain && this._outgoingPlain?.byteLength === 0;
+    if (!isEmpty || !this.trySendEmpty()) return super.write(data);
+    this._outgoingPlain = this._outgoingWrapped = null;
+    return true;
+  }
+
+  /** Sends an empty message past streamx's queue, unless something is in it. */
+  private trySendEmpty(): boolean {
+    if (this._encrypt === null || !isWriterIdle(this)) return false;
+    const wrapped = Buffer.allocUnsafe(EMPTY_FRAME_BYTES);
+    wrapped[0] = OVERHEAD_BYTES;
+    wrapped[1] = 0;
+    wrapped[2] = 0;
+    this._encrypt.next(EMPTY, wrapped.subarray(PREFIX_BYTES));
+    this.rawBytesWritten += EMPTY_FRAME_BYTES;
+    this._keepAliveTimer?.refresh();
+    this._rawStream.write(wrapped);
+    return true;
   }
 
   override push(data: Buffer | null): boolean {
@@ -130,8 +176,8 @@ module.exports = class NoiseSecretStream extends Original {
     // Not between somebody's `alloc` and its `write`.
     const plain = this._outgoingPlain === null ? inSlab(this, data.byteLength) : undefined;
     if (data.byteLength >= THREADED_MIN_BYTES && (isAllocated || plain !== undefined)) {
-      this.sealer ??= new Threaded(this._encrypt.state);
-      if (this.sealer.takes(data.byteLength)) {
+      if (this._encrypt !== null) this.sealer ??= new Threaded(this._encrypt.state);
+      if (this.sealer?.takes(data.byteLength)) {
         void this.sealElsewhere(this.sealer, data, callback);
         return;
       }

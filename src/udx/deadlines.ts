@@ -9,6 +9,10 @@ import { throwUncaught } from "./error.ts";
 export interface Timed {
   /** When `onDue` is wanted, ms on the monotonic clock; Infinity for never. */
   readonly dueAt: number;
+  /** Of Deadlines alone: it counts among those that wait. */
+  isWaiting: boolean;
+  /** Of Deadlines alone: it is in their list, where it stays for a while when it does not wait any more. */
+  isListed: boolean;
   /** Must move `dueAt`. */
   onDue(nowMs: number): void;
 }
@@ -17,7 +21,8 @@ const NEVER = Number.POSITIVE_INFINITY;
 
 export class Deadlines {
   private readonly clock: Clock;
-  private readonly waiting = new Set<Timed>();
+  private list: Timed[] = [];
+  private waiting = 0;
   private armedAt: number = NEVER;
   private disarm: (() => void) | null = null;
 
@@ -27,17 +32,31 @@ export class Deadlines {
 
   /** `dueAt` of the stream changed. */
   watch(stream: Timed, nowMs: number): void {
-    if (stream.dueAt === NEVER) return;
-    this.waiting.add(stream);
+    if (stream.dueAt === NEVER) {
+      this.forget(stream);
+      return;
+    }
+    if (!stream.isWaiting) this.waiting++;
+    stream.isWaiting = true;
+    this.enlist(stream);
     this.arm(stream.dueAt, nowMs);
   }
 
-  /** The stream is closed. */
+  /** The stream waits for nothing. Without the last one there is no wake-up. */
   forget(stream: Timed): void {
-    if (!this.waiting.delete(stream) || this.waiting.size > 0) return;
+    if (!stream.isWaiting) return;
+    stream.isWaiting = false;
+    if (--this.waiting > 0) return;
+    for (const listed of this.list) listed.isListed = false;
+    this.list.length = 0;
     this.disarm?.();
     this.disarm = null;
     this.armedAt = NEVER;
+  }
+
+  private enlist(stream: Timed): void {
+    if (!stream.isListed) this.list.push(stream);
+    stream.isListed = true;
   }
 
   private arm(at: number, nowMs: number): void {
@@ -52,10 +71,15 @@ export class Deadlines {
     this.disarm = null;
     const nowMs = this.clock.monotonicMs();
     let next = NEVER;
-    for (const stream of this.waiting) {
-      if (stream.dueAt <= nowMs) callDue(stream, nowMs);
-      if (stream.dueAt === NEVER) this.waiting.delete(stream);
-      else if (stream.dueAt < next) next = stream.dueAt;
+    const list = this.list;
+    this.list = [];
+    for (const stream of list) {
+      stream.isListed = false;
+      if (stream.isWaiting && stream.dueAt <= nowMs) callDue(stream, nowMs);
+      if (stream.dueAt === NEVER) this.forget(stream);
+      if (!stream.isWaiting) continue;
+      this.enlist(stream);
+      if (stream.dueAt < next) next = stream.dueAt;
     }
     if (next < NEVER) this.arm(next, nowMs);
   };

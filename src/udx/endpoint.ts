@@ -55,6 +55,8 @@ const NO_BLOCKS = new Uint8Array(0);
 
 export class Endpoint implements SenderPort, TurnTask, Timed {
   isMarked = false;
+  isWaiting = false;
+  isListed = false;
   isClosed = false;
   bytesReceived = 0;
   packetsReceived = 0;
@@ -67,7 +69,8 @@ export class Endpoint implements SenderPort, TurnTask, Timed {
   private readonly turn: Turn;
   private readonly clock: Clock;
   private isRemoteEnded = false;
-  private isBackpressured = false;
+  /** The writer waits for onWritable. */
+  isBackpressured = false;
   private failure: UdxError | null = null;
   private reportedAcked = 0;
   private changeEnd = 0;
@@ -203,6 +206,9 @@ export class Endpoint implements SenderPort, TurnTask, Timed {
   endTurn(nowMs: number): void {
     if (this.isClosed || this.failure !== null) return;
     this.deliver();
+    // What the reader has answered leaves below.
+    this.isMarked = false;
+    if (this.isClosed) return;
     const { transmitter } = this;
     this.updateWindow();
     this.applyAck();
@@ -262,7 +268,7 @@ export class Endpoint implements SenderPort, TurnTask, Timed {
 
   private afterWrite(): boolean {
     this.applyAck();
-    this.sender.probeWindow(this.clock.monotonicMs());
+    if (this.sender.isWindowClosed) this.sender.probeWindow(this.clock.monotonicMs());
     this.turn.mark(this);
     this.isBackpressured = this.sender.isBackpressured;
     return this.isBackpressured;

@@ -9,6 +9,13 @@ import { giveBack } from "./write-slabs.ts";
 /** An idle stream has one packet out now and then. */
 const RING_INITIAL = 8;
 
+/** Up to this many bytes are copied one by one: a call costs more. */
+const SHORT_BYTES = 64;
+
+function copyShort(from: Buffer, at: number, to: Buffer, toAt: number, count: number): void {
+  for (let i = 0; i < count; i++) to[toAt + i] = from[at + i] ?? 0;
+}
+
 /** FIFO of written buffers, cut into packets across their boundaries. Holds references, copies once. */
 export class WriteQueue {
   /** Bytes waiting. */
@@ -30,7 +37,8 @@ export class WriteQueue {
       const chunk = this.chunks[this.head];
       if (chunk === undefined) break;
       const count = Math.min(max - copied, chunk.length - this.offset);
-      chunk.copy(target, at + copied, this.offset, this.offset + count);
+      if (count > SHORT_BYTES) chunk.copy(target, at + copied, this.offset, this.offset + count);
+      else copyShort(chunk, this.offset, target, at + copied, count);
       copied += count;
       this.offset += count;
       if (this.offset === chunk.length) this.drop();

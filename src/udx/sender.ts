@@ -104,6 +104,11 @@ export class Sender {
     return this.writes.bytes + this.flight.unackedBytes > WRITE_HIGH_WATER + limit;
   }
 
+  /** The peer takes nothing at present. */
+  get isWindowClosed(): boolean {
+    return this.window.isClosed;
+  }
+
   /** The peer's first sequence number is not 0. Only before anything was received. */
   setInitialAck(ack: number): void {
     this.window.setInitialSeq(ack);

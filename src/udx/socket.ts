@@ -269,6 +269,7 @@ export class UDXSocket extends EventEmitter<SocketEvents> implements Outlet, Tur
 
   /** TurnTask */
   endTurn(): void {
+    this.isMarked = false;
     this.flush();
   }
 

@@ -2,7 +2,7 @@
 import { Writable } from "streamx";
 import { MTU_BASE, MTU_MAX } from "./constants.ts";
 import { Endpoint, type EndpointEvents } from "./endpoint.ts";
-import { connectionReset, UdxError, usageError } from "./error.ts";
+import { connectionReset, throwUncaught, UdxError, usageError } from "./error.ts";
 import { Flushes } from "./flushes.ts";
 import { FrameGate } from "./framing.ts";
 import { checkPort, familyOf, isLoopback, isPort } from "./ip.ts";
@@ -11,6 +11,7 @@ import { Relay } from "./relay.ts";
 import { seqFrom } from "./seq.ts";
 import type { UDXSocket } from "./socket.ts";
 import { StreamFacts } from "./stream-facts.ts";
+import { isReaderWaiting, isWriterIdle } from "./streamx-state.ts";
 import type { ClosedStream } from "./time-wait.ts";
 import type { Remote } from "./transmitter.ts";
 import type { UDX } from "./udx.ts";
@@ -40,6 +41,8 @@ export interface ConnectOptions {
 type Callback = (error: Error | null) => void;
 
 const LOCALHOST = "127.0.0.1";
+/** Who writes more has to wait for `drain`: streamx's high-water mark. */
+const SHORT_MAX_BYTES = 16_383;
 
 export class UDXStream extends StreamFacts implements EndpointEvents {
   readonly udx: UDX;
@@ -183,6 +186,16 @@ export class UDXStream extends StreamFacts implements EndpointEvents {
     };
   }
 
+  /** Short chunks with nothing before them go past streamx's queue. */
+  override write(data: unknown): boolean {
+    const isShort = data instanceof Buffer && data.length <= SHORT_MAX_BYTES;
+    const isIdle = this.connected && !this.endpoint.isBackpressured && isWriterIdle(this);
+    if (!isShort || !isIdle) return super.write(data);
+    this.writtenBytes += data.length;
+    this.endpoint.write([data]);
+    return true;
+  }
+
   override _read(callback: Callback): void {
     this.endpoint.onRead();
     callback(null);
@@ -227,7 +240,17 @@ export class UDXStream extends StreamFacts implements EndpointEvents {
   /** EndpointEvents */
   onChunk(chunk: Buffer): void {
     const frame = this.frames === null ? chunk : this.frames.push(chunk);
-    if (frame !== undefined) this.push(frame);
+    if (frame === undefined) return;
+    if (frame.length > SHORT_MAX_BYTES || !isReaderWaiting(this)) {
+      this.push(frame);
+      return;
+    }
+    try {
+      this.emit("data", frame);
+    } catch (error) {
+      // A reader that throws costs its own stream nothing.
+      throwUncaught(error);
+    }
   }
 
   /** EndpointEvents */

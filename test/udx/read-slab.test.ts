@@ -59,3 +59,18 @@ test("a stream that says a little now and then holds no memory in between, howev
   }
   expect(held() - before).toBeLessThan(slabs.length * 100);
 });
+
+test("a short payload leaves its datagram, a long one that is alone stays in it", () => {
+  const slab = new ReadSlab();
+  for (const [bytes, stays] of [
+    [40, false],
+    [1200, true],
+  ] as const) {
+    const datagram = Buffer.from(new ArrayBuffer(bytes)).fill(bytes & 0xff);
+    slab.push(datagram, 20);
+    const chunk = slab.read();
+    expect(chunk?.equals(datagram.subarray(20))).toBe(true);
+    expect(chunk?.buffer === datagram.buffer).toBe(stays);
+    expect(slab.read()).toBeUndefined();
+  }
+});

@@ -104,15 +104,21 @@ export function room(bytes: number): Pointer {
   return pointer;
 }
 
+/** Up to this many bytes are copied one by one: a view costs more, and so does a call. */
+const SMALL_BYTES = 64;
+
 /** Copies `bytes` in. */
 export function put(libsodium: Libsodium, bytes: Uint8Array): Pointer {
-  const pointer = room(bytes.byteLength);
-  libsodium.HEAPU8.set(bytes, pointer);
+  const { HEAPU8 } = libsodium;
+  const { byteLength } = bytes;
+  const pointer = room(byteLength);
+  if (byteLength <= SMALL_BYTES) {
+    for (let i = 0; i < byteLength; i++) HEAPU8[pointer + i] = bytes[i] ?? 0;
+  } else {
+    HEAPU8.set(bytes, pointer);
+  }
   return pointer;
 }
-
-/** Up to this many bytes are copied one by one: a view costs more. */
-const SMALL_BYTES = 64;
 
 /** Copies as many bytes out as `target` has. */
 export function take(libsodium: Libsodium, pointer: Pointer, target: Uint8Array): void {
