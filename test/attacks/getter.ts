@@ -2,20 +2,18 @@
  * A getter as a program of its own, to be killed: what it has verified and what of that it has written is on
  * stdout before it does anything else. Arguments: the installed executable, host:port of a bootstrap node.
  */
-import { writeSync } from "node:fs";
 import { systemClock } from "../../src/core/clock.ts";
 import { verifyExecutable } from "../../src/exe/verify-executable.ts";
 import { parseAddress } from "../../src/swarm/bootstrap.ts";
 import { Swarm } from "../../src/swarm/swarm.ts";
 import { Installation } from "../../src/update/installation.ts";
 import { install, noRehearsal } from "../helpers/install.ts";
-import { tellPieces } from "./tell-pieces.ts";
+import { say, tellPieces } from "./tell-pieces.ts";
 
 const LOOK_EVERY_MS = 100;
 const [, , path = "", bootstrap = ""] = process.argv;
 
-// A write to a pipe is one system call: what it has taken outlives us.
-tellPieces((what, at, count) => void writeSync(1, `${what} ${at} ${count}\n`));
+tellPieces((what, at, count) => say(`${what} ${at} ${count}`));
 
 const installation = Installation.open(path);
 const own = verifyExecutable(installation.source);

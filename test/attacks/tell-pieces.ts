@@ -1,4 +1,5 @@
 /** Tells of each piece that is verified, and of all that is written, before anything else is done. */
+import { writeSync } from "node:fs";
 import { Reuse } from "../../src/swarm/reuse.ts";
 import { Assembly } from "../../src/update/assemble.ts";
 
@@ -19,4 +20,18 @@ export function tellPieces(tell: Tell): void {
     write.call(this, offset, bytes);
     tell("written", offset, bytes.length);
   };
+}
+
+/** On stdout, before it returns: a short write to a pipe is one system call, and what it has taken outlives us. */
+export function say(line: string): void {
+  for (;;) {
+    try {
+      writeSync(1, `${line}\n`);
+      return;
+    } catch (cause) {
+      // Whoever reads it is behind.
+      if (Reflect.get(Object(cause), "code") !== "EAGAIN") throw cause;
+      Bun.sleepSync(1);
+    }
+  }
 }
