@@ -8,9 +8,9 @@
 // Not "cbor-x": that entry loads the native cbor-extract if it is there, whose strings come out damaged
 // in Bun ("Unexpected end of buffer" for a map with two byte strings).
 import { Decoder } from "cbor-x/decode";
-import { concat, utf8 } from "./bytes.ts";
+import { Encoder } from "cbor-x/encode";
 import { CoreError } from "./core-error.ts";
-import { CBOR_MAX_DEPTH, CBOR_MAX_ITEMS, UINT_MAX } from "./limits.ts";
+import { CBOR_MAX_DEPTH, CBOR_MAX_ITEMS } from "./limits.ts";
 import { Reader } from "./reader.ts";
 
 export type CborValue =
@@ -22,6 +22,7 @@ export type CborValue =
   | readonly CborValue[]
   | ReadonlyMap<string, CborValue>;
 
+const encoder = new Encoder({ useRecords: false, mapsAsObjects: false, tagUint8Array: false });
 const decoder = new Decoder({ useRecords: false, mapsAsObjects: false });
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -142,66 +143,16 @@ function toPlain(value: unknown): CborValue {
   return refuse("an unexpected item", 0);
 }
 
-/** Major types (RFC 8949, section 3.1), and the simple values in use. */
-const UINT = 0;
-const BYTES = 2;
-const TEXT = 3;
-const ARRAY = 4;
-const MAP = 5;
-const FALSE = 0xf4;
-const TRUE = 0xf5;
-const NULL = 0xf6;
-
-/**
- * The strict form of `value`: map keys are sorted. Not by `cbor-x`, whose encoder is one function of 14,000 bytecodes:
- * compiling it took a getter longer than all of its requests.
- * @throws {RangeError} for a number that is not an integer from 0 to 2^32 − 1
- */
+/** The strict form of `value`: map keys are sorted. Numbers must be integers from 0 to 2^32 − 1. */
 export function encodeCbor(value: CborValue): Uint8Array {
-  const parts: Uint8Array[] = [];
-  writeItem(value, parts);
-  return concat(...parts);
+  return new Uint8Array(encoder.encode(sorted(value)));
 }
 
-/** A major type and its argument, in the shortest form (RFC 8949, section 3). */
-export function encodeArgument(major: number, value: number): Uint8Array {
-  if (!Number.isInteger(value) || value < 0 || value > UINT_MAX) {
-    throw new RangeError(`${value} is not an integer from 0 to ${UINT_MAX}`);
+function sorted(value: CborValue): CborValue {
+  if (value instanceof Map) {
+    const entries = [...(value as ReadonlyMap<string, CborValue>)];
+    entries.sort(([a], [b]) => compareKeys(Buffer.from(a), Buffer.from(b)));
+    return new Map(entries.map(([key, item]) => [key, sorted(item)]));
   }
-  const initial = major << 5;
-  if (value < 24) return Uint8Array.of(initial | value);
-  if (value < 2 ** 8) return Uint8Array.of(initial | 24, value);
-  if (value < 2 ** 16) return Uint8Array.of(initial | 25, value >>> 8, value);
-  return Uint8Array.of(initial | 26, value >>> 24, value >>> 16, value >>> 8, value);
-}
-
-function writeItem(value: CborValue, parts: Uint8Array[]): void {
-  if (value === null) parts.push(Uint8Array.of(NULL));
-  else if (typeof value === "boolean") parts.push(Uint8Array.of(value ? TRUE : FALSE));
-  else if (typeof value === "number") parts.push(encodeArgument(UINT, value));
-  else if (typeof value === "string") writeBytes(TEXT, utf8(value), parts);
-  else if (value instanceof Uint8Array) writeBytes(BYTES, value, parts);
-  else if (isMap(value)) writeMap(value, parts);
-  else {
-    parts.push(encodeArgument(ARRAY, value.length));
-    for (const item of value) writeItem(item, parts);
-  }
-}
-
-function writeBytes(major: number, bytes: Uint8Array, parts: Uint8Array[]): void {
-  parts.push(encodeArgument(major, bytes.length), bytes);
-}
-
-function writeMap(map: ReadonlyMap<string, CborValue>, parts: Uint8Array[]): void {
-  const entries = [...map].map(([key, item]) => [utf8(key), item] as const);
-  entries.sort(([a], [b]) => compareKeys(a, b));
-  parts.push(encodeArgument(MAP, entries.length));
-  for (const [key, item] of entries) {
-    writeBytes(TEXT, key, parts);
-    writeItem(item, parts);
-  }
-}
-
-function isMap(value: object): value is ReadonlyMap<string, CborValue> {
-  return value instanceof Map;
+  return Array.isArray(value) ? value.map(sorted) : value;
 }

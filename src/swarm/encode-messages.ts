@@ -1,6 +1,6 @@
 /** Messages as frames (messages.ts). */
 import { concat } from "../core/bytes.ts";
-import { encodeArgument, encodeCbor } from "../core/cbor.ts";
+import { encodeCbor } from "../core/cbor.ts";
 import {
   PROTOCOL,
   REASONS,
@@ -71,7 +71,16 @@ export function encodeProviderMessage(message: ProviderMessage): Uint8Array {
 export function encodeAnswerHead({ type, id, bytes }: Answer): Uint8Array {
   return concat(
     Uint8Array.of(ARRAY_OF_3, TYPES[type]),
-    encodeArgument(UINT, id),
-    encodeArgument(BYTES, bytes.length),
+    argument(UINT, id),
+    argument(BYTES, bytes.length),
   );
+}
+
+/** RFC 8949, section 3: a major type and its argument, in the shortest form. */
+function argument(major: number, value: number): Uint8Array {
+  const initial = major << 5;
+  if (value < 24) return Uint8Array.of(initial | value);
+  if (value < 2 ** 8) return Uint8Array.of(initial | 24, value);
+  if (value < 2 ** 16) return Uint8Array.of(initial | 25, value >>> 8, value);
+  return Uint8Array.of(initial | 26, value >>> 24, value >>> 16, value >>> 8, value);
 }
