@@ -3,8 +3,10 @@ import type HyperDHT from "@hyperswarm/dht";
 import { unixMinute, type Clock } from "../core/clock.ts";
 import { DHT_TIMEOUT_MS } from "../core/limits.ts";
 import { isLoopbackOnly, type Bootstrap } from "./bootstrap.ts";
+import { rememberFound } from "./find-peers.ts";
 import type { Holdings } from "./holdings.ts";
 import { inTime } from "./patience.ts";
+import type { Peers } from "./peers.ts";
 import type { Provider } from "./provider.ts";
 import { Repeater } from "./repeater.ts";
 import type { SwarmScope } from "./scope.ts";
@@ -20,6 +22,8 @@ export interface AnnouncerOptions extends SwarmScope {
 export interface AnnouncerContext {
   readonly provider: Pick<Provider, "listen" | "relayAddresses">;
   readonly holdings: Pick<Holdings, "isEmpty">;
+  /** Told of those that have announced themselves before us. */
+  readonly peers: Pick<Peers, "add">;
   readonly stopping: AbortSignal;
   readonly onFailure: (cause: unknown) => void;
 }
@@ -51,6 +55,14 @@ export class Announcer {
     this.repeater = new Repeater(options.clock, delayMs, () => this.announce());
   }
 
+  /**
+   * Announcing is a lookup as well, which has told of others on this minute's topic or the one before: of half of
+   * them, about, and of others each minute, since everybody's moment is a new one.
+   */
+  get hasLooked(): boolean {
+    return this.#minute >= unixMinute(this.#options.clock.nowMs()) - 1;
+  }
+
   /** A part of a release is there to be had, or no longer. */
   setPartial(isThere: boolean): void {
     this.#cancelPartial?.();
@@ -61,7 +73,7 @@ export class Announcer {
   /** On this minute's topic. Older ones are left to expire: nobody looks there any more. Never rejects. */
   async announce(): Promise<void> {
     const { clock, bootstrap, uploadBytesPerS } = this.#options;
-    const { provider, holdings, stopping, onFailure } = this.#context;
+    const { provider, holdings, peers, stopping, onFailure } = this.#context;
     if (uploadBytesPerS === 0 || holdings.isEmpty || stopping.aborted) return;
     const minute = unixMinute(clock.nowMs());
     try {
@@ -75,7 +87,7 @@ export class Announcer {
           provider.relayAddresses,
         );
         signal.addEventListener("abort", () => query.destroy(), { once: true });
-        await query.finished();
+        await rememberFound(query, peers);
       });
     } catch (cause) {
       this.#minute = -1;

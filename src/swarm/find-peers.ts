@@ -1,4 +1,5 @@
 import type HyperDHT from "@hyperswarm/dht";
+import type { LookupReply, Query } from "@hyperswarm/dht";
 import { topicsToScan } from "./topic.ts";
 import type { Peers } from "./peers.ts";
 import type { SwarmScope } from "./scope.ts";
@@ -19,13 +20,20 @@ export async function findPeers(
     const stop = (): void => query.destroy();
     signal.addEventListener("abort", stop, { once: true });
     try {
-      for await (const reply of query) {
-        for (const { publicKey, relayAddresses } of reply.peers)
-          peers.add(publicKey, relayAddresses);
-      }
+      await rememberFound(query, peers);
     } finally {
       signal.removeEventListener("abort", stop);
     }
   });
   await Promise.allSettled(lookups);
+}
+
+/** Resolves when the query is over, an announcement's as well; rejects when nobody answered. */
+export async function rememberFound(
+  query: Query<LookupReply>,
+  peers: Pick<Peers, "add">,
+): Promise<void> {
+  for await (const reply of query) {
+    for (const { publicKey, relayAddresses } of reply.peers) peers.add(publicKey, relayAddresses);
+  }
 }

@@ -139,6 +139,7 @@ export class Swarm {
     this.#announcer = new Announcer(dht, options, {
       provider: this.#provider,
       holdings: this.#holdings,
+      peers: this.#peers,
       stopping: this.#stopping.signal,
       onFailure: (cause) => this.#debug("this copy could not be announced", cause),
     });
@@ -314,10 +315,12 @@ export class Swarm {
 
   /** Tells and asks some peers directly, so that no DHT node can hide a release that one of them knows. */
   async #gossip(): Promise<void> {
-    await this.#findPeers();
+    // What announcing has told of is enough to meet two of.
+    if (!this.#isCalm || !this.#announcer.hasLooked) await this.#findPeers();
+    const wanted = this.#isCalm ? CALM_GOSSIP_PEERS : GOSSIP_PEERS;
     const talks: Promise<void>[] = [];
     const asked = new Set(this.#dialer.busy);
-    while (talks.length < this.#gossipPeers && this.#dialer.hasRoom) {
+    while (talks.length < wanted && this.#dialer.hasRoom) {
       // Some of each kind: neither a topic full of keys of others nor a few old friends decide whom we meet.
       const kind = GOSSIP_KINDS[this.#picked++ % GOSSIP_KINDS.length] ?? "stranger";
       const peer = this.#peers.nextOf(kind, asked) ?? this.#peers.next(asked);
@@ -332,10 +335,10 @@ export class Swarm {
     this.#calmRounds = isCalm ? this.#calmRounds + 1 : 0;
   }
 
-  get #gossipPeers(): number {
+  get #isCalm(): boolean {
     const { copies, onMet } = this.#options;
     const isCounting = copies !== undefined || onMet !== undefined;
-    return this.#calmRounds >= CALM_AFTER_ROUNDS && !isCounting ? CALM_GOSSIP_PEERS : GOSSIP_PEERS;
+    return this.#calmRounds >= CALM_AFTER_ROUNDS && !isCounting;
   }
 
   /** Both records were exchanged when the dial is over; a peer that fails was judged there. */

@@ -6,6 +6,7 @@ import { systemClock, unixMinute, type Clock } from "../../src/core/clock.ts";
 import { CONNECTIONS_OUT_MAX } from "../../src/core/limits.ts";
 import type { VerifiedRecord } from "../../src/core/release-record.ts";
 import { checkRegion } from "../../src/exe/check-region.ts";
+import { Announcer } from "../../src/swarm/announcer.ts";
 import { Copies } from "../../src/swarm/copies.ts";
 import type { FetchProgress } from "../../src/swarm/fetch-options.ts";
 import { loadHyperDHT } from "../../src/swarm/node.ts";
@@ -72,6 +73,37 @@ describe("discover and fetch", () => {
       idle.tell(release.record);
       expect(await dialed()).toBeGreaterThan(2);
     } finally {
+      connect.mockRestore();
+    }
+  });
+
+  test("a calm copy that announces itself looks nobody up, till something is new", async () => {
+    for (let copies = 0; copies < 3; copies++) {
+      const copy = await world.swarm({ newest: old.record });
+      copy.serve(old);
+      await copy.discover();
+    }
+    const idle = await world.swarm({ newest: old.record });
+    idle.serve(old);
+    await idle.discover();
+    const HyperDHT = await loadHyperDHT();
+    const lookup = spyOn(HyperDHT.prototype, "lookup");
+    const connect = spyOn(HyperDHT.prototype, "connect");
+    const round = async (): Promise<{ lookups: number; dials: number }> => {
+      lookup.mockClear();
+      connect.mockClear();
+      await idle.discover();
+      return { lookups: lookup.mock.calls.length, dials: connect.mock.calls.length };
+    };
+    try {
+      const rounds = [await round()];
+      while (rounds.length < 20 && rounds.at(-1)?.dials !== 2) rounds.push(await round());
+      expect(rounds[0]?.lookups).toBeGreaterThanOrEqual(2);
+      expect(rounds.at(-1)).toEqual({ lookups: 0, dials: 2 });
+      idle.tell(release.record);
+      expect((await round()).lookups).toBeGreaterThanOrEqual(2);
+    } finally {
+      lookup.mockRestore();
       connect.mockRestore();
     }
   });
@@ -282,6 +314,32 @@ describe("announcing", () => {
     }
     await appears(key, minute + 1);
   }, 12_000);
+
+  test("who is announced already becomes known by announcing", async () => {
+    const clock = new FakeClock();
+    const first = await world.swarm({ clock });
+    first.serve(release);
+    await appears(first.publicKey.toHex(), unixMinute(clock.nowMs()));
+    const dht = await world.net.createNode();
+    const found: string[] = [];
+    const announcer = new Announcer(
+      dht,
+      { ...world.scope, bootstrap: world.net.bootstrap, clock },
+      {
+        provider: { listen: () => Promise.resolve(), relayAddresses: [] },
+        holdings: { isEmpty: false },
+        peers: { add: (key) => void found.push(key.toHex()) },
+        stopping: new AbortController().signal,
+        onFailure: (cause) => expect(cause).toBeUndefined(),
+      },
+    );
+    expect(announcer.hasLooked).toBe(false);
+    await announcer.announce();
+    expect(found).toContain(first.publicKey.toHex());
+    expect(announcer.hasLooked).toBe(true);
+    clock.advance(120_000);
+    expect(announcer.hasLooked).toBe(false);
+  });
 
   test("who only looks is not announced", async () => {
     const swarm = await world.swarm();
