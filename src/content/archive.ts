@@ -13,7 +13,7 @@ import { asContentRoot, type ContentRoot } from "../core/brand.ts";
 import { concat, equal, u32le } from "../core/bytes.ts";
 import { EXECUTABLE_MAX_BYTES, PIECE_MAX_BYTES } from "../core/limits.ts";
 import { Reader } from "../core/reader.ts";
-import { checkRange, type ByteSource } from "../core/source.ts";
+import { checkRange, part, type ByteSource } from "../core/source.ts";
 import { DeltaIndex } from "./delta-index.ts";
 import { ContentError } from "./error.ts";
 import { HASH_BYTES } from "./merkle.ts";
@@ -225,15 +225,4 @@ class ArchivedStream implements ByteSource {
     }
     return { bytes, startBytes: range.offset };
   }
-}
-
-function part(source: ByteSource, offset: number, sizeBytes: number): ByteSource {
-  const view: ByteSource = {
-    sizeBytes,
-    read(at, count) {
-      checkRange(view, at, count);
-      return source.read(offset + at, count);
-    },
-  };
-  return view;
 }

@@ -17,6 +17,12 @@ beforeEach(async () => {
 });
 afterEach(() => world.destroy());
 
+/** For two minutes of the getter nothing comes of it, neither a release nor an error. */
+async function isWaitedFor(fetched: Promise<unknown>): Promise<void> {
+  const early = await Promise.race([fetched.then(String, String), Bun.sleep(120_000 / FASTER)]);
+  expect(early).toBeUndefined();
+}
+
 test("a provider whose places are all taken for two minutes is waited for", async () => {
   const release = world.release({ version: "1.0.1", blocks: 2 });
   const provider = await world.provider([release], { uploadBytesPerS: ONE_PLACE_BYTES_PER_S });
@@ -38,8 +44,7 @@ test("a provider whose places are all taken for two minutes is waited for", asyn
   const getter = await world.getter([provider.publicKey], { clock: fastClock(FASTER) });
   const fetched = getter.fetch(release.record);
   try {
-    const early = await Promise.race([fetched.then(String, String), Bun.sleep(120_000 / FASTER)]);
-    expect(early).toBeUndefined();
+    await isWaitedFor(fetched);
   } finally {
     clearInterval(hold);
   }
@@ -59,8 +64,7 @@ test("while others get it from somebody, who has all of it is waited for", async
   const getter = await world.getter([provider.publicKey], { clock: fastClock(FASTER) });
   const fetched = getter.fetch(release.record);
   try {
-    const early = await Promise.race([fetched.then(String, String), Bun.sleep(120_000 / FASTER)]);
-    expect(early).toBeUndefined();
+    await isWaitedFor(fetched);
   } finally {
     clearInterval(getting);
   }
