@@ -81,6 +81,8 @@ export const TIMER_GRANULARITY_MS = 1;
 
 /** Packets received before an ACK leaves within one receive batch; keeps a fast sender's clock running. */
 export const ACK_EVERY = 32;
+/** The same of packets that the kernel has joined, some forty at a time: a batch is larger, and each ACK wakes the sender. */
+export const ACK_EVERY_JOINED = 128;
 /** The advertised window is announced again when it grew by this share of its maximum. */
 export const WINDOW_REOPEN_SHARE: number = 1 / 4;
 

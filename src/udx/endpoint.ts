@@ -16,6 +16,7 @@ import {
   TYPE_HEARTBEAT,
   TYPE_MESSAGE,
 } from "./header.ts";
+import { ownBytes } from "./joined.ts";
 import type { Packet, PacketPool } from "./packet.ts";
 import { PendingAck } from "./pending-ack.ts";
 import { Receiver } from "./receiver.ts";
@@ -168,9 +169,12 @@ export class Endpoint implements SenderPort, TurnTask, Timed {
     this.turn.mark(this);
   }
 
-  /** Processes a datagram addressed to this stream. Owns `datagram` from here on. */
-  receive(datagram: Buffer, nowMs: number): void {
-    if (this.failure !== null || !tryDecodeHeader(datagram, header)) return;
+  /**
+   * Processes a packet addressed to this stream, from `start` to `end` in `datagram`. Owns a datagram that is one packet
+   * from here on, and keeps nothing of one that is several.
+   */
+  receive(datagram: Buffer, nowMs: number, start = 0, end: number = datagram.length): void {
+    if (this.failure !== null || !tryDecodeHeader(datagram, header, start, end)) return;
     const { type, seq } = header;
     if ((type & TYPE_HEARTBEAT) !== 0) {
       this.receiver.acknowledgeNow();
@@ -183,7 +187,7 @@ export class Endpoint implements SenderPort, TurnTask, Timed {
     if (isSequenced) {
       const owed = this.receiver.unacknowledged;
       const kind = type & (TYPE_DATA | TYPE_END);
-      this.receiver.accept(seq, kind, datagram, header.payloadStart, this.events.unread());
+      this.receiver.accept(seq, kind, datagram, header.payloadStart, end, this.events.unread());
       // An ACK for packets we never sent: the peer is confused or forged, do not confirm its data either.
       if (!isAckUsable) this.receiver.unacknowledged = owed;
     }
@@ -198,7 +202,7 @@ export class Endpoint implements SenderPort, TurnTask, Timed {
     if (isAckUsable) this.takeAck(datagram, nowMs);
     this.turn.mark(this);
     if ((type & TYPE_MESSAGE) !== 0) {
-      this.events.onMessage(datagram.subarray(header.payloadStart));
+      this.events.onMessage(ownBytes(datagram, header.payloadStart, end));
     }
   }
 

@@ -46,18 +46,19 @@ export class Header {
   /** Range of SACK blocks in the datagram; empty without the SACK bit. */
   sackStart = 0;
   sackEnd = 0;
-  /** Where the payload starts; it runs to the end of the datagram. */
+  /** Where the payload starts; it runs to the end of the packet. */
   payloadStart = 0;
 }
 
-/** Whether a datagram has the length, magic and version of a UDX packet. */
-export function isUdxPacket(datagram: Uint8Array): boolean {
-  return datagram.length >= HEADER_SIZE && datagram[0] === MAGIC && datagram[1] === VERSION;
+/** Whether what starts at `start` has the length, magic and version of a UDX packet. */
+export function isUdxPacket(datagram: Uint8Array, start = 0): boolean {
+  const isLongEnough = datagram.length - start >= HEADER_SIZE;
+  return isLongEnough && datagram[start] === MAGIC && datagram[start + 1] === VERSION;
 }
 
-/** Receiver's stream id of a datagram for which `isUdxPacket` holds, unsigned. */
-export function readStreamId(datagram: Uint8Array): number {
-  return readU32(datagram, OFFSET_ID) >>> 0;
+/** Receiver's stream id of a packet for which `isUdxPacket` holds, unsigned. */
+export function readStreamId(datagram: Uint8Array, start = 0): number {
+  return readU32(datagram, start + OFFSET_ID) >>> 0;
 }
 
 /** Overwrites the receiver's stream id in place: all that a relay changes. */
@@ -66,30 +67,35 @@ export function writeStreamId(datagram: Uint8Array, id: number): void {
 }
 
 /**
- * Reads the header of a datagram for which `isUdxPacket` holds into `into`. Returns false when the data
- * offset points past the end of the datagram; such a packet is dropped whole.
+ * Reads the header of a packet for which `isUdxPacket` holds, from `start` to `end` in `datagram`, into `into`. Returns
+ * false when the data offset points past its end; such a packet is dropped whole.
  */
-export function tryDecodeHeader(datagram: Uint8Array, into: Header): boolean {
-  const type = datagram[2] ?? 0;
-  const dataOffset = datagram[3] ?? 0;
-  const length = datagram.length;
-  if (dataOffset > length - HEADER_SIZE) return false;
+export function tryDecodeHeader(
+  datagram: Uint8Array,
+  into: Header,
+  start = 0,
+  end: number = datagram.length,
+): boolean {
+  const type = datagram[start + 2] ?? 0;
+  const dataOffset = datagram[start + 3] ?? 0;
+  const headerEnd = start + HEADER_SIZE;
+  if (dataOffset > end - headerEnd) return false;
 
   into.type = type;
-  into.id = readU32(datagram, OFFSET_ID) >>> 0;
-  into.window = readU32(datagram, OFFSET_WINDOW) >>> 0;
-  into.seq = readU32(datagram, OFFSET_SEQ);
-  into.ack = readU32(datagram, OFFSET_ACK);
-  into.payloadStart = HEADER_SIZE + dataOffset;
-  into.sackStart = HEADER_SIZE;
-  into.sackEnd = HEADER_SIZE;
+  into.id = readU32(datagram, start + OFFSET_ID) >>> 0;
+  into.window = readU32(datagram, start + OFFSET_WINDOW) >>> 0;
+  into.seq = readU32(datagram, start + OFFSET_SEQ);
+  into.ack = readU32(datagram, start + OFFSET_ACK);
+  into.payloadStart = headerEnd + dataOffset;
+  into.sackStart = headerEnd;
+  into.sackEnd = headerEnd;
 
   if ((type & TYPE_SACK) !== 0) {
     // Without an offset, or with one that reaches the end, everything after the header is blocks.
-    const fillsArea = dataOffset > 0 && dataOffset < length - HEADER_SIZE;
-    into.sackEnd = fillsArea ? into.payloadStart : length;
-    if (!fillsArea) into.payloadStart = length;
-    into.sackEnd -= (into.sackEnd - HEADER_SIZE) % SACK_BLOCK_SIZE;
+    const fillsArea = dataOffset > 0 && dataOffset < end - headerEnd;
+    into.sackEnd = fillsArea ? into.payloadStart : end;
+    if (!fillsArea) into.payloadStart = end;
+    into.sackEnd -= (into.sackEnd - headerEnd) % SACK_BLOCK_SIZE;
   }
   return true;
 }

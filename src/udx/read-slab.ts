@@ -6,6 +6,7 @@
  * takes five times as long as copying a keepalive.
  */
 import { READ_CHUNK_MAX } from "./constants.ts";
+import { isJoined } from "./joined.ts";
 import { ReadLease } from "./read-slabs.ts";
 
 /** Smallest slab, bytes. The first of a turn fits what the turn before brought; each further one doubles. */
@@ -30,13 +31,16 @@ export class ReadSlab {
   private aloneFrom = 0;
   private full: Buffer[] = [];
 
-  /** Appends `source` from `from` on, and owns it from here on. */
-  push(source: Buffer, from: number): void {
-    const length = source.length - from;
+  /**
+   * Appends `source` from `from` to `to`. Owns it from here on where it is one packet, and keeps nothing of it where it is
+   * several.
+   */
+  push(source: Buffer, from: number, to: number = source.length): void {
+    const length = to - from;
     if (length <= 0) return;
     this.bytes += length;
     this.turnBytes += length;
-    if (this.slab === null && this.alone === null) {
+    if (this.slab === null && this.alone === null && !isJoined(source)) {
       this.alone = source;
       this.aloneFrom = from;
       return;
@@ -87,7 +91,7 @@ export class ReadSlab {
   private copy(source: Buffer, from: number, length: number): void {
     if (this.slab === null || this.end + length > this.slab.length) this.renew(length);
     if (this.slab === null) return;
-    source.copy(this.slab, this.end, from);
+    source.copy(this.slab, this.end, from, from + length);
     this.end += length;
   }
 

@@ -9,6 +9,7 @@ import {
   WINDOW_REOPEN_SHARE,
 } from "./constants.ts";
 import { TYPE_DATA, TYPE_END } from "./header.ts";
+import { ownBytes } from "./joined.ts";
 import { ReadSlab } from "./read-slab.ts";
 import { RecvBuffer, type ReorderBudget } from "./recv-buffer.ts";
 import { seqDiff } from "./seq.ts";
@@ -43,10 +44,17 @@ export class Receiver {
   }
 
   /**
-   * Takes a DATA or END packet whose payload starts at `payloadStart` in `datagram`. `unread` is what the
-   * reader has not taken yet, bytes. Owns `datagram` from here on.
+   * Takes a DATA or END packet whose payload goes from `start` to `end` in `datagram`. `unread` is what the reader has not
+   * taken yet, bytes. Owns a datagram that ends there from here on, and keeps nothing of one that goes on.
    */
-  accept(seq: number, type: number, datagram: Buffer, payloadStart: number, unread: number): void {
+  accept(
+    seq: number,
+    type: number,
+    datagram: Buffer,
+    start: number,
+    end: number,
+    unread: number,
+  ): void {
     const distance = seqDiff(seq, this.nxt);
     if (distance < 0 || this.isEnded) {
       this.acknowledgeNow();
@@ -55,11 +63,11 @@ export class Receiver {
     if (distance === 0 && type === TYPE_DATA && this.buffer.count === 0) {
       if (unread + this.ready.bytes > RECV_HARD_LIMIT) return;
       this.nxt = (seq + 1) | 0;
-      this.ready.push(datagram, payloadStart);
+      this.ready.push(datagram, start, end);
       this.unacknowledged++;
       return;
     }
-    this.acceptSlow(seq, type, datagram.subarray(payloadStart), unread);
+    this.acceptSlow(seq, type, ownBytes(datagram, start, end), unread);
   }
 
   /** An ACK is owed even if nothing new arrived: the peer's timers rely on it. */

@@ -5,7 +5,7 @@
 import { type Clock, systemClock } from "../core/clock.ts";
 import { UdxError } from "./error.ts";
 import { Segments } from "./segments.ts";
-import { forbidFragments, requestRecvBuffer } from "./socket-options.ts";
+import { forbidFragments, joinReceived, requestRecvBuffer } from "./socket-options.ts";
 import { countReceived } from "./young-garbage.ts";
 
 /** Datagram, port, host, datagram, port, host, … */
@@ -24,6 +24,11 @@ export interface UdpHandle {
    * rest again", and an error may be about an earlier datagram: Bun reports ICMP errors this way.
    */
   sendMany(batch: DatagramBatch): number;
+  /**
+   * Whether the kernel joins packets of one size from one peer that come together into one datagram (see joined.ts). Returns whether
+   * it can.
+   */
+  joinReceived(isOn: boolean): boolean;
   setTTL(ttl: number): void;
   addMembership(group: string, interfaceAddress?: string): void;
   dropMembership(group: string, interfaceAddress?: string): void;
@@ -72,8 +77,8 @@ export const bunRuntime: Runtime = {
       ...(flags === 0 ? {} : { flags }),
       socket: {
         data(_socket: unknown, datagram: Buffer, port: number, host: string): void {
-          countReceived(datagram.length);
           events.onDatagram(datagram, port, host);
+          countReceived(datagram.length);
         },
         drain(): void {
           events.onWritable();
@@ -98,6 +103,7 @@ export const bunRuntime: Runtime = {
       recvBufferBytes: requestRecvBuffer(fd),
       isUnfragmented: fd !== undefined && forbidFragments(fd, family),
       sendMany: segments === undefined ? sendMany : (batch) => segments.send(batch),
+      joinReceived: (isOn) => fd !== undefined && joinReceived(fd, isOn),
       setTTL: (ttl) => void socket.setTTL(ttl),
       addMembership: (group, address) => void socket.addMembership(group, address),
       dropMembership: (group, address) => void socket.dropMembership(group, address),

@@ -12,6 +12,8 @@ interface OptionNumbers {
   readonly socketLevel: number;
   readonly recvBuffer: number;
   readonly sendBuffer: number;
+  /** Level and name of the option that joins received datagrams. */
+  readonly join?: readonly [level: number, name: number];
   /** Level, name and value per family that keep datagrams whole whatever the kernel believes of the path. */
   readonly unfragmented: Readonly<
     Record<4 | 6, readonly [level: number, name: number, value: number]>
@@ -32,6 +34,8 @@ const NUMBERS: Readonly<Record<string, OptionNumbers>> = {
     socketLevel: 1,
     recvBuffer: 8,
     sendBuffer: 7,
+    // UDP_GRO, since Linux 5.0.
+    join: [17, 104],
     // IP_MTU_DISCOVER and IPV6_MTU_DISCOVER with PMTUDISC_PROBE, as libudx udx__udp_set_dontfrag.
     unfragmented: { 4: [0, 10, 3], 6: [41, 23, 3] },
   },
@@ -80,6 +84,14 @@ export function forbidFragments(fd: number, family: 4 | 6): boolean {
   const [level4, name4, value4] = system.numbers.unfragmented[4];
   system.set(fd, level4, name4, value4);
   return isSet;
+}
+
+/** Turns joining on or off, see UdpHandle.joinReceived. Returns whether that worked. */
+export function joinReceived(fd: number, isOn: boolean): boolean {
+  const system = load();
+  if (system?.numbers.join === undefined) return false;
+  const [level, name] = system.numbers.join;
+  return system.set(fd, level, name, isOn ? 1 : 0);
 }
 
 /** Kernel buffer, bytes as the system reports them. @throws {UdxError} ENOTSUP where they cannot be read. */

@@ -5,6 +5,7 @@
 import { EventEmitter } from "node:events";
 import { DATAGRAM_MAX, DEFAULT_TTL, OUTBOX_MAX, SEND_RETRY_MS } from "./constants.ts";
 import { usageError } from "./error.ts";
+import { Inbox } from "./inbox.ts";
 import { familyOf, isIP, isPort, normalizeHost } from "./ip.ts";
 import { Outbox } from "./outbox.ts";
 import type { UdpEvents, UdpHandle } from "./runtime.ts";
@@ -58,13 +59,14 @@ export class UDXSocket extends EventEmitter<SocketEvents> implements Outlet, Tur
   private readonly ipv6Only: boolean;
   private readonly reuseAddress: boolean;
   private readonly outbox = new Outbox();
+  private readonly inbox = new Inbox(this, (isOn) => this.handle?.joinReceived(isOn) ?? false);
   private handle: UdpHandle | null = null;
   private bindHost: string | null = null;
   private bindFamily: 4 | 6 = 4;
   private bindPort = 0;
   private ttl: number = DEFAULT_TTL;
   private closingPromise: Promise<void> | null = null;
-  private isClosed = false;
+  isClosed = false;
   private isBlocked = false;
   private waiters: Waiter[] = [];
 
@@ -286,8 +288,7 @@ export class UDXSocket extends EventEmitter<SocketEvents> implements Outlet, Tur
     if (this.isClosed) return;
     const host = this.bindFamily === 6 ? normalizeHost(from) : from;
     this.bytesReceived += datagram.length;
-    this.packetsReceived++;
-    this.udx.receive(this, datagram, port, host);
+    this.inbox.receive(datagram, port, host);
   }
 
   private open(port: number, host: string, family: 4 | 6): void {

@@ -6,6 +6,7 @@ import { connectionReset, throwUncaught, UdxError, usageError } from "./error.ts
 import { Flushes } from "./flushes.ts";
 import { FrameGate } from "./framing.ts";
 import { checkPort, familyOf, isLoopback, isPort } from "./ip.ts";
+import { ownBytes } from "./joined.ts";
 import { dropSpareSlabs } from "./read-slabs.ts";
 import { Relay } from "./relay.ts";
 import { seqFrom } from "./seq.ts";
@@ -163,16 +164,23 @@ export class UDXStream extends StreamFacts implements EndpointEvents {
     return this.flushes.wait(this.writtenBytes, this.endpoint.sender.flight.ackedBytes);
   }
 
-  /** A datagram addressed to this stream, from UDX.receive. Owns it from here on. */
-  receive(socket: UDXSocket, datagram: Buffer, port: number, host: string): void {
+  /** A packet addressed to this stream, from UDX; see Endpoint.receive. */
+  receive(
+    socket: UDXSocket,
+    datagram: Buffer,
+    port: number,
+    host: string,
+    start = 0,
+    end: number = datagram.length,
+  ): void {
     const { endpoint } = this;
-    endpoint.bytesReceived += datagram.length;
+    endpoint.bytesReceived += end - start;
     endpoint.packetsReceived++;
     if (socket !== this.socket && this.isRejected(socket, port, host)) return;
     // The hook may have destroyed the stream, or connected it: then this packet counts as the first.
     if (endpoint.isClosed) return;
-    if (this.relay === null) endpoint.receive(datagram, this.udx.turn.nowMs);
-    else if (this.relay.forward(datagram)) endpoint.fail(connectionReset());
+    if (this.relay === null) endpoint.receive(datagram, this.udx.turn.nowMs, start, end);
+    else if (this.relay.forward(ownBytes(datagram, start, end))) endpoint.fail(connectionReset());
   }
 
   /** What TIME-WAIT needs to answer for this stream once it is gone. */

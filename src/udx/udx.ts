@@ -2,12 +2,13 @@
  * UDX for Bun: reliable, multiplexed, congestion-controlled streams over UDP, compatible with libudx on the
  * wire and with the npm package udx-native in its surface. This class is what `udx-native` resolves to.
  */
-import { ACK_EVERY } from "./constants.ts";
+import { ACK_EVERY, ACK_EVERY_JOINED } from "./constants.ts";
 import type { Shared } from "./endpoint.ts";
 import { throwUncaught } from "./error.ts";
 import { isUdxPacket, readStreamId } from "./header.ts";
 import { listNetworkInterfaces, type NetworkInterface, NetworkInterfaces } from "./interfaces.ts";
 import { isIP, isIPv4, isIPv6 } from "./ip.ts";
+import { ownBytes } from "./joined.ts";
 import { type LookupOptions, type LookupResult, lookupHost } from "./lookup.ts";
 import { PacketPool } from "./packet.ts";
 import { ReorderBudget } from "./recv-buffer.ts";
@@ -18,6 +19,7 @@ import { TimeWait } from "./time-wait.ts";
 import { Turn } from "./turn.ts";
 
 const OFFSET_TYPE = 2;
+const GONE_MAX = 256;
 
 export class UDX {
   bytesTransmitted = 0;
@@ -31,6 +33,8 @@ export class UDX {
   readonly turn: Turn;
   readonly shared: Shared = { pool: new PacketPool(), reorder: new ReorderBudget() };
   private readonly streams = new Map<number, UDXStream>();
+  /** Ids of the streams that ended last. */
+  private readonly gone = new Set<number>();
   private readonly timeWait: TimeWait;
   private readonly watchers = new Set<NetworkInterfaces>();
   private received = 0;
@@ -99,26 +103,65 @@ export class UDX {
     const id = stream.id >>> 0;
     if (this.streams.get(id) !== stream) return;
     this.streams.delete(id);
+    for (const oldest of this.gone) {
+      if (this.gone.size < GONE_MAX) break;
+      this.gone.delete(oldest);
+    }
+    this.gone.add(id);
     if (isClean && stream.remoteHost !== null) this.timeWait.add(id, stream.lastState());
   }
 
   /** A datagram from a socket: to its stream, or to the socket's `message` event. */
   receive(socket: UDXSocket, datagram: Buffer, port: number, host: string): void {
-    this.bytesReceived += datagram.length;
+    this.handOn(socket, datagram, port, host, 0, datagram.length);
+    this.endBatch(1, ACK_EVERY);
+  }
+
+  /** Several packets that came as one datagram, `size` bytes each but the last. Keeps nothing of it. */
+  receiveJoined(
+    socket: UDXSocket,
+    datagram: Buffer,
+    port: number,
+    host: string,
+    size: number,
+  ): void {
+    const { length } = datagram;
+    for (let start = 0; start < length && !socket.isClosed; start += size) {
+      this.handOn(socket, datagram, port, host, start, Math.min(start + size, length));
+    }
+    this.endBatch(Math.ceil(length / size), ACK_EVERY_JOINED);
+  }
+
+  private handOn(
+    socket: UDXSocket,
+    datagram: Buffer,
+    port: number,
+    host: string,
+    start: number,
+    end: number,
+  ): void {
+    this.bytesReceived += end - start;
     this.packetsReceived++;
-    const stream = isUdxPacket(datagram) ? this.streams.get(readStreamId(datagram)) : undefined;
+    const isPacket = isUdxPacket(datagram, start);
+    const stream = isPacket ? this.streams.get(readStreamId(datagram, start)) : undefined;
     try {
-      if (stream === undefined) this.receiveOther(socket, datagram, port, host);
-      else stream.receive(socket, datagram, port, host);
+      if (stream !== undefined) stream.receive(socket, datagram, port, host, start, end);
+      else this.receiveOther(socket, ownBytes(datagram, start, end), port, host);
     } catch (error) {
       throwUncaught(error);
     }
-    // A sender faster than we are would otherwise keep the event loop in this callback, without ACKs.
-    if (++this.received >= ACK_EVERY) {
-      this.received = 0;
-      this.turn.run();
-    }
   }
+
+  /** A sender faster than we are would otherwise keep the event loop in a socket's callback, without ACKs. */
+  private endBatch(packets: number, every: number): void {
+    this.received += packets;
+    if (this.received < every) return;
+    this.received = 0;
+    this.turn.run();
+  }
+
+  /** Whether a stream has, or had a moment ago, that id: there may be more for it on the way. */
+  readonly isOurs = (id: number): boolean => this.streams.has(id) || this.gone.has(id);
 
   private receiveOther(socket: UDXSocket, datagram: Buffer, port: number, host: string): void {
     if (isUdxPacket(datagram)) {

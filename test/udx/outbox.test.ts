@@ -19,6 +19,7 @@ function kernel(answer: (batch: DatagramBatch, call: number) => number): {
       for (let i = 0; i < count; i++) taken.push(String(batch[i * 3]));
       return count;
     },
+    joinReceived: () => false,
     setTTL: () => undefined,
     addMembership: () => undefined,
     dropMembership: () => undefined,

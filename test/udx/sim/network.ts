@@ -11,6 +11,71 @@ import type {
   UdpOptions,
 } from "../../../src/udx/runtime.ts";
 
+/** What a kernel does with datagrams that come together (UDP_GRO). */
+export class Joins {
+  /** Whether it can. */
+  isPossible = false;
+  /** Datagrams handed over that were several. */
+  joined = 0;
+  private readonly on = new Set<string>();
+  private readonly waiting = new Map<string, { parts: Buffer[]; port: number; host: string }>();
+  private readonly defer: (callback: () => void) => void;
+  private readonly socket: (address: string) => UdpEvents | undefined;
+
+  constructor(
+    defer: (callback: () => void) => void,
+    socket: (address: string) => UdpEvents | undefined,
+  ) {
+    this.defer = defer;
+    this.socket = socket;
+  }
+
+  set(address: string, isOn: boolean): boolean {
+    if (isOn && this.isPossible) this.on.add(address);
+    else this.on.delete(address);
+    return this.isPossible;
+  }
+
+  isOn(address: string): boolean {
+    return this.on.has(address) || this.waiting.has(address);
+  }
+
+  put(datagram: Buffer, port: number, host: string, to: string): void {
+    const held = this.waiting.get(to);
+    if (held !== undefined && fits(held, datagram, port, host)) {
+      held.parts.push(datagram);
+      return;
+    }
+    this.flush(to);
+    this.waiting.set(to, { parts: [datagram], port, host });
+    this.defer(() => this.flush(to));
+  }
+
+  private flush(to: string): void {
+    const held = this.waiting.get(to);
+    if (held === undefined) return;
+    this.waiting.delete(to);
+    if (held.parts.length > 1) this.joined++;
+    // Memory of its own, as Bun's.
+    const bytes = Buffer.allocUnsafeSlow(held.parts.reduce((sum, part) => sum + part.length, 0));
+    held.parts.reduce((at, part) => at + part.copy(bytes, at), 0);
+    this.socket(to)?.onDatagram(bytes, held.port, held.host);
+  }
+}
+
+const JOINED_MAX = 44;
+
+function fits(
+  held: { readonly parts: readonly Buffer[]; readonly port: number; readonly host: string },
+  datagram: Buffer,
+  port: number,
+  host: string,
+): boolean {
+  const size = held.parts[0]?.length ?? 0;
+  const isFull = held.parts.length === JOINED_MAX || (held.parts.at(-1)?.length ?? 0) < size;
+  return !isFull && datagram.length <= size && held.port === port && held.host === host;
+}
+
 export interface Link {
   /** One-way delay, ms. */
   delayMs: number;
@@ -69,6 +134,10 @@ export class Network {
   private readonly sockets = new Map<string, UdpEvents>();
   private readonly busyUntil = new Map<string, number>();
   private nextPort = 40_000;
+  readonly joins: Joins = new Joins(
+    (callback) => void this.at(this.nowMs, callback),
+    (to) => this.sockets.get(to),
+  );
 
   constructor(seed = 1) {
     this.random = random(seed);
@@ -140,6 +209,7 @@ export class Network {
       recvBufferBytes: this.recvBufferBytes,
       isUnfragmented: this.isUnfragmented,
       sendMany: (batch) => this.sendMany(options.host, port, batch),
+      joinReceived: (isOn) => this.joins.set(address, isOn),
       setTTL: () => undefined,
       addMembership: () => undefined,
       dropMembership: () => undefined,
@@ -177,7 +247,8 @@ export class Network {
       const delay = queued + link.delayMs + this.random() * link.jitterMs;
       this.at(this.nowMs + delay, () => {
         // Each receiver owns its bytes, duplicates included.
-        this.sockets.get(to)?.onDatagram(Buffer.from(datagram), port, host);
+        if (this.joins.isOn(to)) this.joins.put(Buffer.from(datagram), port, host, to);
+        else this.sockets.get(to)?.onDatagram(Buffer.from(datagram), port, host);
       });
     }
   }

@@ -1,0 +1,51 @@
+/** What a socket receives: datagrams, and several as one where the kernel joins them. */
+import { release } from "../core/bytes.ts";
+import { DATAGRAM_MAX } from "./constants.ts";
+import { isUdxPacket } from "./header.ts";
+import { isJoined, packetSize } from "./joined.ts";
+import { Joining } from "./joining.ts";
+import type { UDXSocket } from "./socket.ts";
+
+export class Inbox {
+  private readonly socket: UDXSocket;
+  private readonly joining: Joining;
+  /** Of what was joined last. */
+  private packetSize: number = DATAGRAM_MAX;
+
+  /** `join` turns joining on or off, and returns whether the kernel can. */
+  constructor(socket: UDXSocket, join: (isOn: boolean) => boolean) {
+    this.socket = socket;
+    this.joining = new Joining(join);
+  }
+
+  /** Owns `datagram` from here on. */
+  receive(datagram: Buffer, port: number, host: string): void {
+    const { joining, socket } = this;
+    joining.note(datagram.length);
+    if (joining.isPossible) {
+      this.takeApart(datagram, port, host);
+      return;
+    }
+    socket.packetsReceived++;
+    socket.udx.receive(socket, datagram, port, host);
+  }
+
+  private takeApart(datagram: Buffer, port: number, host: string): void {
+    const { socket } = this;
+    const { udx } = socket;
+    const { length } = datagram;
+    const size = packetSize(datagram, this.packetSize, udx.isOurs);
+    socket.packetsReceived += Math.ceil(length / size);
+    if (isJoined(datagram) && isUdxPacket(datagram)) {
+      this.packetSize = size;
+      // No packet is as long: it must be several, but nobody here knows whose.
+      if (size < length) udx.receiveJoined(socket, datagram, port, host, size);
+      release(datagram);
+      return;
+    }
+    for (let at = 0; at < length && !socket.isClosed; at += size) {
+      const part = size < length ? datagram.subarray(at, at + size) : datagram;
+      udx.receive(socket, part, port, host);
+    }
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * What the kernel has joined (UDP_GRO, see joining.ts): packets of one peer in a row, all as long as the first but the
+ * last, which may be shorter. It tells how long that is in a way that Bun does not pass on, so it is found again: where packets
+ * to streams of ours begin. Anywhere else, in encrypted bytes, a stream's random id and three bytes before it stand once in some
+ * hundred terabytes.
+ */
+import { DATAGRAM_MAX } from "./constants.ts";
+import { HEADER_SIZE, isUdxPacket, MAGIC, readStreamId, VERSION } from "./header.ts";
+
+const BEGINNING = Buffer.from([MAGIC, VERSION]);
+
+/** Whether a datagram is certainly several. Shorter ones are taken apart into datagrams of their own. */
+export function isJoined(datagram: Uint8Array): boolean {
+  return datagram.length > DATAGRAM_MAX;
+}
+
+/** Bytes from `start` to `end`, to be kept: not the memory of all that came together. */
+export function ownBytes(datagram: Buffer, start: number, end: number): Buffer {
+  if (!isJoined(datagram)) return datagram.subarray(start, end);
+  const copy = Buffer.allocUnsafeSlow(end - start);
+  datagram.copy(copy, 0, start, end);
+  return copy;
+}
+
+/**
+ * Length of the packets in `datagram` but the last; its own where it is one. `isOurs` says whether a stream has, or had a moment
+ * ago, that id. `guess` is tried first.
+ */
+export function packetSize(
+  datagram: Buffer,
+  guess: number,
+  isOurs: (id: number) => boolean,
+): number {
+  if (!isUdxPacket(datagram) || !isOurs(readStreamId(datagram))) return datagram.length;
+  if (guess < datagram.length && arePackets(datagram, guess, isOurs)) return guess;
+  let at = datagram.indexOf(BEGINNING, HEADER_SIZE);
+  while (at >= 0 && at <= DATAGRAM_MAX) {
+    if (arePackets(datagram, at, isOurs)) return at;
+    at = datagram.indexOf(BEGINNING, at + 1);
+  }
+  return datagram.length;
+}
+
+function arePackets(datagram: Buffer, size: number, isOurs: (id: number) => boolean): boolean {
+  for (let at = size; at < datagram.length; at += size) {
+    if (!isUdxPacket(datagram, at) || !isOurs(readStreamId(datagram, at))) return false;
+  }
+  return true;
+}
