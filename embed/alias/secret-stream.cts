@@ -10,6 +10,8 @@ const { UDXStream } =
   require("../../src/udx/stream.ts") as typeof import("../../src/udx/stream.ts");
 const { giveBackChunk } =
   require("../../src/udx/read-slabs.ts") as typeof import("../../src/udx/read-slabs.ts");
+const { withoutFTL } =
+  require("../../src/udx/no-ftl.ts") as typeof import("../../src/udx/no-ftl.ts");
 const { isWriterIdle } =
   require("../../src/udx/streamx-state.ts") as typeof import("../../src/udx/streamx-state.ts");
 const { takeSlab } =
@@ -20,6 +22,9 @@ const { AliasError } = require("./error.ts") as typeof import("./error.ts");
 const { InOrder: Ordered } = require("./in-order.ts") as typeof import("./in-order.ts");
 const { ThreadedCipher: Threaded, THREADED_MIN_BYTES } =
   require("./sodium/secretstream-threads.ts") as typeof import("./sodium/secretstream-threads.ts");
+
+const { advance, encrypt, kernelFor } =
+  require("./sodium/secretstream-fast.ts") as typeof import("./sodium/secretstream-fast.ts");
 
 type InOrder<T> = import("./in-order.ts").InOrder<T>;
 type ThreadedCipher = import("./sodium/secretstream-threads.ts").ThreadedCipher;
@@ -85,7 +90,7 @@ function inSlab(stream: SecretStream, sizeBytes: number): Buffer | undefined {
   return plain;
 }
 
-module.exports = class NoiseSecretStream extends Original {
+class NoiseSecretStream extends Original {
   /** What is being taken apart, until a message is found that stays in its memory. */
   private unkept: ArrayBufferLike | null = null;
   private sealer: ThreadedCipher | null = null;
@@ -227,4 +232,9 @@ module.exports = class NoiseSecretStream extends Original {
       done(error as Error);
     }
   }
-};
+}
+
+// Each chunk and each message meets these.
+withoutFTL([Original, NoiseSecretStream, Ordered, Threaded, advance, encrypt, kernelFor]);
+
+module.exports = NoiseSecretStream;

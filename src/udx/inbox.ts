@@ -34,7 +34,7 @@ export class Inbox {
     const { socket } = this;
     const { udx } = socket;
     const { length } = datagram;
-    const size = packetSize(datagram, this.packetSize, udx.isOurs);
+    const size = packetSize(datagram, this.packetSize, udx);
     socket.packetsReceived += Math.ceil(length / size);
     if (isJoined(datagram) && isUdxPacket(datagram)) {
       this.packetSize = size;

@@ -22,28 +22,28 @@ export function ownBytes(datagram: Buffer, start: number, end: number): Buffer {
   return copy;
 }
 
-/**
- * Length of the packets in `datagram` but the last; its own where it is one. `isOurs` says whether a stream has, or had a moment
- * ago, that id. `guess` is tried first.
- */
-export function packetSize(
-  datagram: Buffer,
-  guess: number,
-  isOurs: (id: number) => boolean,
-): number {
-  if (!isUdxPacket(datagram) || !isOurs(readStreamId(datagram))) return datagram.length;
-  if (guess < datagram.length && arePackets(datagram, guess, isOurs)) return guess;
+/** The streams there are. */
+export interface Streams {
+  /** Whether one has, or had a moment ago, that id. */
+  isOurs(id: number): boolean;
+}
+
+/** Length of the packets in `datagram` but the last; its own where it is one. `guess` is tried first. */
+export function packetSize(datagram: Buffer, guess: number, streams: Streams): number {
+  if (!isUdxPacket(datagram) || !streams.isOurs(readStreamId(datagram))) return datagram.length;
+  if (guess < datagram.length && arePackets(datagram, guess, streams)) return guess;
   let at = datagram.indexOf(BEGINNING, HEADER_SIZE);
   while (at >= 0 && at <= DATAGRAM_MAX) {
-    if (arePackets(datagram, at, isOurs)) return at;
+    if (arePackets(datagram, at, streams)) return at;
     at = datagram.indexOf(BEGINNING, at + 1);
   }
   return datagram.length;
 }
 
-function arePackets(datagram: Buffer, size: number, isOurs: (id: number) => boolean): boolean {
+/** Whether a packet to one of `streams` begins at every `size` bytes. */
+export function arePackets(datagram: Buffer, size: number, streams: Streams): boolean {
   for (let at = size; at < datagram.length; at += size) {
-    if (!isUdxPacket(datagram, at) || !isOurs(readStreamId(datagram, at))) return false;
+    if (!isUdxPacket(datagram, at) || !streams.isOurs(readStreamId(datagram, at))) return false;
   }
   return true;
 }

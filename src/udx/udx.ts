@@ -6,6 +6,7 @@ import { ACK_EVERY, ACK_EVERY_JOINED } from "./constants.ts";
 import type { Shared } from "./endpoint.ts";
 import { throwUncaught } from "./error.ts";
 import { isUdxPacket, readStreamId } from "./header.ts";
+import { spareHotPaths } from "./hot-paths.ts";
 import { listNetworkInterfaces, type NetworkInterface, NetworkInterfaces } from "./interfaces.ts";
 import { isIP, isIPv4, isIPv6 } from "./ip.ts";
 import { ownBytes } from "./joined.ts";
@@ -14,6 +15,7 @@ import { PacketPool } from "./packet.ts";
 import { ReorderBudget } from "./recv-buffer.ts";
 import { bunRuntime, type Runtime } from "./runtime.ts";
 import { type SocketOptions, UDXSocket } from "./socket.ts";
+import { StreamFacts } from "./stream-facts.ts";
 import { type StreamOptions, UDXStream } from "./stream.ts";
 import { TimeWait } from "./time-wait.ts";
 import { Turn } from "./turn.ts";
@@ -41,6 +43,7 @@ export class UDX {
 
   /** `runtime` is for tests; everyone else takes the default. */
   constructor(runtime: Runtime = bunRuntime) {
+    spareHotPaths([UDX, UDXSocket, UDXStream, StreamFacts]);
     this.runtime = runtime;
     this.turn = new Turn(runtime);
     this.timeWait = new TimeWait(runtime.clock);
@@ -161,7 +164,9 @@ export class UDX {
   }
 
   /** Whether a stream has, or had a moment ago, that id: there may be more for it on the way. */
-  readonly isOurs = (id: number): boolean => this.streams.has(id) || this.gone.has(id);
+  isOurs(id: number): boolean {
+    return this.streams.has(id) || this.gone.has(id);
+  }
 
   private receiveOther(socket: UDXSocket, datagram: Buffer, port: number, host: string): void {
     if (isUdxPacket(datagram)) {

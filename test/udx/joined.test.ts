@@ -15,9 +15,9 @@ function packet(id: number, size: number, seq = 0): Buffer {
   return datagram;
 }
 
-const isOurs = (id: number): boolean => id === 7 || id === 8;
+const streams = { isOurs: (id: number): boolean => id === 7 || id === 8 };
 const size = (packets: readonly Buffer[], guess = 2048): number =>
-  packetSize(Buffer.concat(packets), guess, isOurs);
+  packetSize(Buffer.concat(packets), guess, streams);
 
 describe("the length of joined packets", () => {
   test("is found whatever was the length before", () => {
