@@ -61,7 +61,7 @@ const PACKETS: readonly object[] = [
 
 let isDone = false;
 
-/** Once, before the first packet. `rest` are the classes of instances, sockets and streams. */
+/** Once, before they have run often. `rest` are the classes of instances, sockets and streams. */
 export function spareHotPaths(rest: readonly object[]): void {
   if (isDone) return;
   isDone = true;
