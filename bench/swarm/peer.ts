@@ -10,6 +10,7 @@ import { decodeRegion } from "../../src/exe/full-region.ts";
 import type { Extension } from "../../src/exe/extension.ts";
 import { verifyExecutable } from "../../src/exe/verify-executable.ts";
 import { fileSource, openFile, withFile } from "../../src/fs/file-source.ts";
+import { CodedPieces } from "../../src/release/coded-pieces.ts";
 import { parseAddress } from "../../src/swarm/bootstrap.ts";
 import { createNode } from "../../src/swarm/node.ts";
 import { Swarm } from "../../src/swarm/swarm.ts";
@@ -89,7 +90,9 @@ const commands = {
     const { executable, stream } = opened(path);
     const { record, region, table, extension } = executable;
     swarm = await join(extension, to, uploadBytesPerS);
-    swarm.serve({ record, region, table, stream });
+    // As `publish` has it; the process takes it along.
+    const coded = CodedPieces.beside(path, table.lengthBytes);
+    swarm.serve({ record, region, table, stream, coded });
     for (const old of previous) {
       const base = opened(old);
       swarm.addBase({ root: base.executable.table.root, stream: base.stream });

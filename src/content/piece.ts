@@ -13,7 +13,7 @@ import { ANSWER_MAX_BYTES } from "../core/limits.ts";
 import type { ByteSource } from "../core/source.ts";
 import { applyDelta } from "./delta.ts";
 import { ContentError } from "./error.ts";
-import { compress, decompress } from "./zstd.ts";
+import { compress, decompress, decompressElsewhere, withEmptyBlocks } from "./zstd.ts";
 
 /** The most an answer has. */
 export const CODED_PIECE_MAX_BYTES: number = 1 + ANSWER_MAX_BYTES;
@@ -24,6 +24,11 @@ const DELTA = 2;
 const TOO_LARGE = 3;
 /** On the fly, for each getter: on pieces of this size higher levels save little, and cost as much as the transport. */
 const LEVEL = 2;
+const PADDED_FROM_BYTES = 32 * 1024;
+const PADDED_TO_BYTES = 8;
+const EMPTY_BLOCK_BYTES = 3;
+/** Smaller ones are inflated in the time that it takes to ask another thread. */
+const ELSEWHERE_FROM_BYTES = 64 * 1024;
 /** From here on a delta is so small that nothing else needs to be tried. */
 const GOOD_DELTA_SHARE = 0.25;
 
@@ -43,8 +48,31 @@ export function encodePiece(piece: Uint8Array, delta?: Uint8Array): Uint8Array {
   return coded;
 }
 
+/**
+ * A message that this makes as long as a multiple of 8, with `headBytes` in front of it, is encrypted on other threads
+ * (embed/alias/sodium/secretstream-threads.ts); another takes three times as much of this one. Empty blocks in a frame of
+ * zstd mean nothing to its reader. `coded` itself, or a new array with some bytes more.
+ */
+export function padPiece(coded: Uint8Array, headBytes: number): Uint8Array {
+  if (coded.length < PADDED_FROM_BYTES || coded[0] !== ZSTD) return coded;
+  let blocks = 0;
+  while ((headBytes + coded.length + EMPTY_BLOCK_BYTES * blocks) % PADDED_TO_BYTES !== 0) blocks++;
+  if (coded.length + EMPTY_BLOCK_BYTES * blocks > CODED_PIECE_MAX_BYTES) return coded;
+  if (blocks === 0) return coded;
+  return concat(Uint8Array.of(ZSTD), withEmptyBlocks(coded.subarray(1), blocks));
+}
+
 export function isTooLarge(coded: Uint8Array): boolean {
   return coded[0] === TOO_LARGE;
+}
+
+/** The same as decodePiece on another thread, where that is faster; `coded` is not touched meanwhile. */
+export function decodePieceElsewhere(
+  coded: Uint8Array,
+  sizeBytes: number,
+): Promise<Uint8Array> | undefined {
+  if (coded[0] !== ZSTD || sizeBytes < ELSEWHERE_FROM_BYTES) return undefined;
+  return decompressElsewhere(coded.subarray(1), sizeBytes);
 }
 
 /**

@@ -7,6 +7,8 @@ const MAGIC = [0x28, 0xb5, 0x2f, 0xfd] as const;
 /** A dictionary below this is none to zstd. */
 const DICTIONARY_MIN_BYTES = 8;
 const BLOCK_HEADER_BYTES = 3;
+/** Of a frame's size: behind magic number and descriptor. */
+const SIZE_AT = 5;
 /** The least that Node takes for the size of a part. */
 const CHUNK_MIN_BYTES = 64;
 /** The frame's checksum is off: a hash of ours stands above everything that is compressed. */
@@ -48,11 +50,35 @@ export function decompress(
       out = inflate(frame, sizeBytes, option);
     }
   } catch (cause) {
-    if (cause instanceof ContentError) throw cause;
-    throw invalid("a compressed part cannot be read", cause);
+    throw unreadable(cause);
   }
-  // Node's, in Bun, says nothing of a frame that was cut off.
-  if (out.length !== sizeBytes) throw invalid("a compressed part has another length");
+  return sized(out, sizeBytes);
+}
+
+/**
+ * The same on one of Bun's threads, for a frame that had no dictionary and is not touched meanwhile.
+ * Rejects as `decompress` throws.
+ */
+export async function decompressElsewhere(
+  frame: Uint8Array,
+  sizeBytes: number,
+): Promise<Uint8Array> {
+  checkIsAlone(frame, checkHeader(frame, sizeBytes));
+  let out: Uint8Array;
+  try {
+    out = await Bun.zstdDecompress(frame);
+  } catch (cause) {
+    throw unreadable(cause);
+  }
+  return sized(out, sizeBytes);
+}
+
+/** Before the first block of a frame of ours: so many empty ones, each of 3 bytes. A new array. */
+export function withEmptyBlocks(frame: Uint8Array, count: number): Uint8Array {
+  const headerBytes = headerLength(frame);
+  const out = new Uint8Array(frame.length + count * BLOCK_HEADER_BYTES);
+  out.set(frame.subarray(0, headerBytes));
+  out.set(frame.subarray(headerBytes), headerBytes + count * BLOCK_HEADER_BYTES);
   return out;
 }
 
@@ -80,19 +106,21 @@ function dictionaryOption(dictionary: Uint8Array | undefined): ZstdOptions {
 function checkHeader(frame: Uint8Array, sizeBytes: number): number {
   const descriptor = frame[4] ?? 0;
   const isPlain = MAGIC.every((byte, i) => frame[i] === byte) && (descriptor & 0x3f) === 0x20;
-  const [fieldBytes, bias] = [
-    [1, 0],
-    [2, 256],
-    [4, 0],
-    [8, 0],
-  ][descriptor >>> 6] ?? [8, 0];
-  if (!isPlain || fieldBytes === undefined || frame.length < 5 + fieldBytes) {
+  const headerBytes = headerLength(frame);
+  if (!isPlain || frame.length < headerBytes) {
     throw invalid("a compressed part is not of the form that is agreed on");
   }
-  let size = bias ?? 0;
-  for (let i = 0; i < fieldBytes; i++) size += (frame[5 + i] ?? 0) * 2 ** (8 * i);
+  // A size in two bytes is 256 less than what is meant.
+  let size = headerBytes === SIZE_AT + 2 ? 256 : 0;
+  for (let at = SIZE_AT; at < headerBytes; at++)
+    size += (frame[at] ?? 0) * 2 ** (8 * (at - SIZE_AT));
   if (size !== sizeBytes) throw invalid("a compressed part would have another length");
-  return 5 + fieldBytes;
+  return headerBytes;
+}
+
+/** RFC 8878, section 3.1.1.1, of a single-segment frame: the two highest bits of the descriptor say how long its size is. */
+function headerLength(frame: Uint8Array): number {
+  return SIZE_AT + 2 ** ((frame[SIZE_AT - 1] ?? 0) >>> 6);
 }
 
 /** RFC 8878, section 3.1.1.2: behind the last block there is nothing, least of all frames with sizes of their own. */
@@ -107,6 +135,16 @@ function checkIsAlone(frame: Uint8Array, headerBytes: number): void {
     at += BLOCK_HEADER_BYTES + (isRepeatedByte ? 1 : header >>> 3);
   }
   if (at !== frame.length) throw invalid("a compressed part has something behind it");
+}
+
+function sized(out: Uint8Array, sizeBytes: number): Uint8Array {
+  // Node's, in Bun, says nothing of a frame that was cut off.
+  if (out.length !== sizeBytes) throw invalid("a compressed part has another length");
+  return out;
+}
+
+function unreadable(cause: unknown): ContentError {
+  return cause instanceof ContentError ? cause : invalid("a compressed part cannot be read", cause);
 }
 
 function invalid(message: string, cause?: unknown): ContentError {

@@ -16,6 +16,7 @@ import { Adoption } from "../swarm/adoption.ts";
 import { Copies } from "../swarm/copies.ts";
 import { Swarm } from "../swarm/swarm.ts";
 import { additionsOf } from "./announcement.ts";
+import { CodedPieces } from "./coded-pieces.ts";
 import { ReleaseError } from "./error.ts";
 import { refuseOtherKey } from "./settings.ts";
 
@@ -123,8 +124,9 @@ export async function publishExecutable(options: PublishOptions): Promise<Publis
       percent: adoption.percent(clock.monotonicMs()) ?? null,
       connections: swarm.connections,
     });
+    const coded = CodedPieces.beside(path, table.lengthBytes);
     try {
-      swarm.serve({ record, region, table, stream: canonicalStream(source, offset) });
+      swarm.serve({ record, region, table, stream: canonicalStream(source, offset), coded });
       const { target } = record.record;
       for (const base of older) if (base.record.record.target === target) swarm.addBase(base);
       const isDone = ({ copies: count, percent }: PublishProgress): boolean =>
@@ -136,6 +138,7 @@ export async function publishExecutable(options: PublishOptions): Promise<Publis
       return progress();
     } finally {
       await swarm.destroy();
+      coded?.close();
     }
   } finally {
     for (const opened of fds) closeSync(opened);

@@ -291,11 +291,16 @@ export class Download {
     const { who: provider, piece } = ask;
     const [pool, reuse] = [this.#pool, this.#reuse];
     if (this.#isOver || pool === undefined || reuse === undefined) return;
+    const cameMs = this.#clock.monotonicMs();
     this.#wireBytes += coded.length;
-    const bytes = reuse.decode(provider, piece, coded, old);
+    const inflating = reuse.inflate(piece, coded);
+    // What needs no other thread goes on in this turn.
+    const inflated = inflating && (await inflating);
+    if (this.#isOver) return;
+    const bytes = reuse.decode(provider, piece, coded, old, inflated);
     if (bytes === "too-large") return pool.split(ask);
     if (bytes === "our-fault") return pool.failed(ask);
-    pipeline.delivered(mark, coded.length, this.#clock.monotonicMs());
+    pipeline.delivered(mark, coded.length, cameMs);
     const others = pool.done(ask);
     if (others === undefined) return;
     for (const other of others) other.who.cancel(other.id);

@@ -13,6 +13,8 @@ import {
 const UINT = 0;
 const BYTES = 2;
 const ARRAY_OF_3 = (4 << 5) | 3;
+const ARRAY_OF_7 = (4 << 5) | 7;
+const NULL = 0xf6;
 
 /** A new array, at most FRAME_MAX_BYTES. */
 export function encodeClientMessage(message: ClientMessage): Uint8Array {
@@ -28,10 +30,8 @@ export function encodeClientMessage(message: ClientMessage): Uint8Array {
       const { id, root, first, base = null, listed } = message;
       return encodeCbor([type, id, root, first, base, listed]);
     }
-    case "piece": {
-      const { id, root, first, count, base = null, sketch } = message;
-      return encodeCbor([type, id, root, first, count, base, sketch]);
-    }
+    case "piece":
+      return encodePieceRequest(message);
     case "cancel":
     case "status":
       return encodeCbor([type, message.id]);
@@ -41,6 +41,20 @@ export function encodeClientMessage(message: ClientMessage): Uint8Array {
     case "peers":
       return encodeCbor([type, message.id, message.keys]);
   }
+}
+
+/** There are hundreds of them in a row: a fresh process would spend a twentieth of a download on compiling a general encoder. */
+function encodePieceRequest(request: Extract<ClientMessage, { type: "piece" }>): Uint8Array {
+  const { id, root, first, count, base, sketch } = request;
+  return concat(
+    Uint8Array.of(ARRAY_OF_7, TYPES.piece),
+    argument(UINT, id),
+    ...byteString(root),
+    argument(UINT, first),
+    argument(UINT, count),
+    ...(base === undefined ? [Uint8Array.of(NULL)] : byteString(base)),
+    ...byteString(sketch),
+  );
 }
 
 /** A new array, at most FRAME_MAX_BYTES. */
@@ -74,6 +88,10 @@ export function encodeAnswerHead({ type, id, bytes }: Answer): Uint8Array {
     argument(UINT, id),
     argument(BYTES, bytes.length),
   );
+}
+
+function byteString(bytes: Uint8Array): [Uint8Array, Uint8Array] {
+  return [argument(BYTES, bytes.length), bytes];
 }
 
 /** RFC 8949, section 3: a major type and its argument, in the shortest form. */

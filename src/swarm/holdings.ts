@@ -19,6 +19,7 @@ import { Bases, type Base } from "./bases.ts";
 import { DeltaCache } from "./delta-cache.ts";
 import type { Have } from "./have.ts";
 import type { ContentRequest, ErrorReason } from "./messages.ts";
+import type { PieceStore } from "./piece-store.ts";
 
 /** One verified executable that we give to others. */
 export interface Holding {
@@ -28,6 +29,8 @@ export interface Holding {
   /** The canonical stream. Read by ranges, from a descriptor that stays open: never from the path. */
   readonly stream: ByteSource;
   readonly table: ChunkTable;
+  /** For who has nothing of it. Absent: each is sent what is compressed for it alone. */
+  readonly coded?: PieceStore | undefined;
 }
 
 type TableRequest = Extract<ContentRequest, { type: "table" }>;
@@ -169,7 +172,7 @@ export class Holdings {
   }
 
   async #piece(
-    { table, stream }: Holding,
+    { table, stream, coded }: Holding,
     { root, first, count, base, sketch }: PieceRequest,
   ): Promise<Uint8Array | ErrorReason> {
     if (first + count > table.count) return "out-of-range";
@@ -188,9 +191,15 @@ export class Holdings {
         return answer.slice();
       }
     }
-    const piece = stream.read(offset, sizeBytes);
-    const isSketched = sketch.length > 0 && sizeBytes <= CHUNK_MAX_BYTES;
-    return encodePiece(piece, isSketched ? encodeAgainstSketch(piece, sketch) : undefined);
+    if (sketch.length > 0 && sizeBytes <= CHUNK_MAX_BYTES) {
+      const piece = stream.read(offset, sizeBytes);
+      return encodePiece(piece, encodeAgainstSketch(piece, sketch));
+    }
+    const known = coded?.get({ first, count });
+    if (known !== undefined) return known;
+    const answer = encodePiece(stream.read(offset, sizeBytes));
+    coded?.set({ first, count }, answer);
+    return answer;
   }
 }
 

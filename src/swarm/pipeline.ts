@@ -49,11 +49,11 @@ export class Pipeline {
     return Math.max(0, ...this.#rates);
   }
 
-  /** Pieces that may be under way: 1 to REQUESTS_IN_FLIGHT_MAX, one more with each that has come. */
+  /** Pieces that may be under way: 1 to REQUESTS_IN_FLIGHT_MAX, two more with each that has come. */
   get window(): number {
     if (this.#answers === 0) return 1;
     const pieceBytes = this.#deliveredBytes / this.#answers;
     const wanted = 1 + Math.ceil((this.bytesPerMs * (this.#shortestMs + QUEUE_MS)) / pieceBytes);
-    return Math.min(wanted, 1 + this.#answers, REQUESTS_IN_FLIGHT_MAX);
+    return Math.min(wanted, 1 + 2 * this.#answers, REQUESTS_IN_FLIGHT_MAX);
   }
 }

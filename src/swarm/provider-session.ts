@@ -10,6 +10,7 @@ import {
   REQUESTS_IN_FLIGHT_MAX,
 } from "../core/limits.ts";
 import type { ContentRoot } from "../core/brand.ts";
+import { padPiece } from "../content/piece.ts";
 import { bindingOf, isAuthCurrent } from "./auth.ts";
 import { Channel } from "./channel.ts";
 import { encodeStatus, type CopyStatus } from "./copy-status.ts";
@@ -275,11 +276,14 @@ export class ProviderSession {
   }
 
   /** Returns the bytes that were sent. */
-  #send({ type, id }: Request, answer: Uint8Array | ErrorReason): number {
-    if (typeof answer === "string") {
-      this.#refuse(id, answer);
+  #send({ type, id }: Request, made: Uint8Array | ErrorReason): number {
+    if (typeof made === "string") {
+      this.#refuse(id, made);
       return 0;
     }
+    const headBytes = encodeAnswerHead({ type, id, bytes: made }).length;
+    const answer = type === "piece" ? padPiece(made, headBytes) : made;
+    if (answer !== made) release(made);
     const hasRoom = this.#channel.sendParts(encodeAnswerHead({ type, id, bytes: answer }), answer);
     const sizeBytes = answer.length;
     release(answer);

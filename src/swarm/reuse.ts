@@ -7,7 +7,7 @@ import { equal } from "../core/bytes.ts";
 import { CHUNK_MAX_BYTES, PIECE_MAX_BYTES, PLAIN_PIECE_MAX_BYTES } from "../core/limits.ts";
 import { memorySource, type ByteSource } from "../core/source.ts";
 import type { Content } from "../content/content.ts";
-import { decodePiece } from "../content/piece.ts";
+import { decodePiece, decodePieceElsewhere } from "../content/piece.ts";
 import { ChunkPlan, type Piece } from "../content/plan.ts";
 import { sketchOf, type SketchGrain } from "../content/sketch.ts";
 import { ChunkTable } from "../content/table.ts";
@@ -85,7 +85,15 @@ export class Reuse {
   }
 
   /**
-   * The verified bytes of a piece.
+   * For `decode`, what another thread can do of it; undefined: nothing. The two are apart so that a piece is verified and
+   * written in one go. Rejects with a ContentError.
+   */
+  inflate({ first, count }: Piece, coded: Uint8Array): Promise<Uint8Array> | undefined {
+    return decodePieceElsewhere(coded, this.#table.rangeOf(first, count).sizeBytes);
+  }
+
+  /**
+   * The verified bytes of a piece, of which `inflated` is what `inflate` made.
    * @throws {SwarmError} LIE, when nobody but the provider can be wrong @throws {ContentError}
    */
   decode(
@@ -93,10 +101,12 @@ export class Reuse {
     piece: Piece,
     coded: Uint8Array,
     old: OldContent,
+    inflated?: Uint8Array,
   ): Uint8Array | "too-large" | "our-fault" {
     const { first, count } = piece;
+    const { sizeBytes } = this.#table.rangeOf(first, count);
     try {
-      const bytes = decodePiece(coded, this.#table.rangeOf(first, count).sizeBytes, old.source);
+      const bytes = inflated ?? decodePiece(coded, sizeBytes, old.source);
       if (bytes === undefined) return "too-large";
       if (this.#table.areChunks(first, count, bytes)) {
         this.#proven.add(provider);

@@ -1,9 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import { zstdCompressSync } from "node:zlib";
 import * as fc from "fast-check";
-import { decodePiece, encodePiece } from "../../src/content/piece.ts";
+import {
+  CODED_PIECE_MAX_BYTES,
+  decodePiece,
+  decodePieceElsewhere,
+  encodePiece,
+  padPiece,
+} from "../../src/content/piece.ts";
 import { encodeAgainstSketch, sketchOf } from "../../src/content/sketch.ts";
-import { decompress } from "../../src/content/zstd.ts";
+import { decompress, decompressElsewhere } from "../../src/content/zstd.ts";
 import { concat, equal } from "../../src/core/bytes.ts";
 import { memorySource } from "../../src/core/source.ts";
 import { noise } from "../helpers/release.ts";
@@ -40,6 +46,77 @@ describe("a piece on the wire", () => {
     ] as const) {
       expect(() => decodePiece(coded, size, undefined)).toThrow("cannot be read");
     }
+  });
+});
+
+describe("a padded piece", () => {
+  test("makes a message as long as a multiple of 8 and is the same piece, also in the tenth hands", () => {
+    for (const sizeBytes of [120_000, 120_001, 150_000, 170_003]) {
+      const piece = prose(sizeBytes, sizeBytes);
+      let coded = encodePiece(piece);
+      expect(coded.length).toBeGreaterThan(32 * 1024);
+      const plainBytes = coded.length;
+      for (let headBytes = 6; headBytes < 16; headBytes++) {
+        const padded = padPiece(coded, headBytes);
+        expect((padded.length + headBytes) % 8).toBe(0);
+        expect(padded.length - coded.length).toBeLessThanOrEqual(21);
+        expect(equal(decodePiece(padded, sizeBytes, undefined) ?? new Uint8Array(0), piece)).toBe(
+          true,
+        );
+        coded = padded;
+      }
+      // Who passes it on behind a head of the same length adds nothing.
+      expect(padPiece(coded, 15)).toBe(coded);
+      expect(coded.length - plainBytes).toBeLessThanOrEqual(10 * 21);
+    }
+  });
+
+  test("stays as it is when it is small, not compressed, or would be too long for an answer", () => {
+    for (const coded of [encodePiece(prose(20_000, 1)), encodePiece(noise(60_000, 1))]) {
+      for (let headBytes = 6; headBytes < 14; headBytes++) {
+        expect(padPiece(coded, headBytes)).toBe(coded);
+      }
+    }
+    const full = concat(encodePiece(prose(65_536, 1)), new Uint8Array(CODED_PIECE_MAX_BYTES)).slice(
+      0,
+      CODED_PIECE_MAX_BYTES,
+    );
+    for (let headBytes = 6; headBytes < 14; headBytes++) {
+      expect(padPiece(full, headBytes).length).toBe(CODED_PIECE_MAX_BYTES);
+    }
+  });
+});
+
+describe("a piece inflated elsewhere", () => {
+  const piece = prose(200_000, 3);
+  const coded = encodePiece(piece);
+
+  test("is what it is here; what is small or is no frame of zstd is left to this thread", async () => {
+    expect(equal((await decodePieceElsewhere(coded, piece.length)) ?? coded, piece)).toBe(true);
+    const [small, random] = [prose(60_000, 1), noise(65_536, 1)];
+    expect(decodePieceElsewhere(encodePiece(small), small.length)).toBeUndefined();
+    expect(decodePieceElsewhere(encodePiece(random), random.length)).toBeUndefined();
+    expect(decodePieceElsewhere(Uint8Array.of(3), 200_000)).toBeUndefined();
+  });
+
+  test("is refused as it is here: cut off, followed by another, of another size, changed", async () => {
+    const frame = coded.subarray(1);
+    const refused = { code: "DELTA_INVALID", blame: "peer" };
+    const outcome = (bytes: Uint8Array, sizeBytes = piece.length): Promise<unknown> =>
+      decompressElsewhere(bytes, sizeBytes).catch((error: unknown) => error);
+    for (const bytes of [new Uint8Array(0), frame.subarray(0, 8), frame.subarray(0, -1)]) {
+      expect(await outcome(bytes)).toMatchObject(refused);
+    }
+    expect(await outcome(concat(frame, frame))).toMatchObject(refused);
+    for (const sizeBytes of [piece.length - 1, piece.length + 1, 0xf000_0000]) {
+      expect(await outcome(frame, sizeBytes)).toMatchObject(refused);
+    }
+    // A block of one byte repeated, twice as often as the header says.
+    const bomb = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0xa0, 0, 0, 1, 0, 3, 0, 0x10, 7);
+    expect(await outcome(bomb, 65_536)).toMatchObject(refused);
+    const changed = frame.slice();
+    changed.fill(0xff, 9, 40);
+    expect(await outcome(changed)).toMatchObject(refused);
   });
 });
 

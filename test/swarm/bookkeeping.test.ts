@@ -392,10 +392,10 @@ describe("pipeline", () => {
     return pipeline.window;
   }
 
-  test("one request before anything has come, then one more with each answer", () => {
+  test("one request before anything has come, then two more with each answer", () => {
     expect(windowAfter(0, 50, 1_000)).toBe(1);
-    expect(windowAfter(1, 50, 10_000)).toBe(2);
-    expect(windowAfter(3, 50, 10_000)).toBe(4);
+    expect(windowAfter(1, 2, 10_000)).toBe(3);
+    expect(windowAfter(2, 2, 10_000)).toBe(5);
   });
 
   test("settles at what keeps the path full: a few on a slow one, all on a fast or long one", () => {
