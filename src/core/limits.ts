@@ -93,7 +93,7 @@ export const IDLE_TIMEOUT_MS: number = 60_000;
 /** Idle this long, it has to give way to somebody new when all places are taken. */
 export const GIVE_WAY_AFTER_MS: number = 5_000;
 /** Requests a peer may have under way with us, and we with it. */
-export const REQUESTS_IN_FLIGHT_MAX: number = 16;
+export const REQUESTS_IN_FLIGHT_MAX: number = 32;
 /** Peers remembered and taken from one lookup. */
 export const PEERS_MAX: number = 50;
 /** Keys of peers that are told to one peer, and taken from it. */

@@ -14,7 +14,7 @@ export interface PipelineMark {
 /** Rate samples that are looked back on: the fastest of them is what the path can do. */
 const SAMPLES = 8;
 /** On top of the path: the next pieces are read and compressed while the last ones travel. */
-const QUEUE_MS = 25;
+const QUEUE_MS = 50;
 /** Answers within one turn of the event loop took no measurable time. */
 const INSTANT_MS = 0.05;
 

@@ -18,6 +18,7 @@ import { HostCounts } from "../../src/swarm/host-counts.ts";
 import { Peers } from "../../src/swarm/peers.ts";
 import { Progress } from "../../src/swarm/progress.ts";
 import { Repeater } from "../../src/swarm/repeater.ts";
+import { REQUESTS_IN_FLIGHT_MAX } from "../../src/core/limits.ts";
 import { FakeClock } from "../helpers/clock.ts";
 
 describe("deadline", () => {
@@ -402,7 +403,7 @@ describe("pipeline", () => {
     expect(windowAfter(100, 50, 20)).toBeLessThanOrEqual(3);
     expect(windowAfter(100, 50, 1_000)).toBeGreaterThanOrEqual(3);
     expect(windowAfter(100, 50, 1_000)).toBeLessThanOrEqual(6);
-    expect(windowAfter(100, 200, 10_000)).toBe(16);
+    expect(windowAfter(100, 200, 20_000)).toBe(REQUESTS_IN_FLIGHT_MAX);
   });
 });
 
