@@ -24,6 +24,10 @@ const PROBE_RTT_MS = 200;
 const MIN_CWND = 4;
 const FULL_PIPE_GROWTH = 1.25;
 const FULL_PIPE_ROUNDS = 3;
+/** For so many rounds after a loss one sees what its round of packet conservation delivered. */
+const CONSERVATION_SEEN_ROUNDS = 2;
+/** Round trips above the shortest by this factor have waited in a queue. */
+const QUEUE_RTT_GAIN = 1.25;
 /** Rounds after which an ACK-aggregation slot is forgotten, and how much bandwidth it may claim at most. */
 const AGGREGATION_ROUNDS = 5;
 const AGGREGATION_MAX_MS = 100;
@@ -67,6 +71,8 @@ export class Bbr implements CongestionController {
 
   private recovery: "none" | "entering" | "active" | "leaving" = "none";
   private isConserving = false;
+  /** Round of the last conservation. */
+  private conservedAt: number = Number.NEGATIVE_INFINITY;
   private savedCwnd = 0;
 
   private readonly extraAcked: [number, number] = [0, 0];
@@ -170,7 +176,11 @@ export class Bbr implements CongestionController {
     this.phaseAt = sample.deliveredAt;
   }
 
-  /** The pipe is full when three rounds in a row did not raise the bandwidth by a quarter. */
+  /**
+   * The pipe is full when three rounds in a row did not raise the bandwidth by a quarter. Unlike libudx's, those after a loss count
+   * half while round trips show no queue: they sent no more than arrived, and one loss in a hundred ended some starts at a tenth of
+   * the path's rate.
+   */
   private checkFullPipe(sample: AckSample): void {
     if (this.isPipeFull || !this.isRoundStart || sample.isAppLimited) return;
     if (this.bandwidth >= this.bestBandwidth * FULL_PIPE_GROWTH) {
@@ -178,7 +188,9 @@ export class Bbr implements CongestionController {
       this.flatRounds = 0;
       return;
     }
-    this.flatRounds++;
+    const wasConserving = this.rounds - this.conservedAt <= CONSERVATION_SEEN_ROUNDS;
+    const hasQueue = sample.srttMs > this.minRttMs * QUEUE_RTT_GAIN;
+    this.flatRounds += wasConserving && !hasQueue ? 1 / 2 : 1;
     this.isPipeFull = this.flatRounds >= FULL_PIPE_ROUNDS;
   }
 
@@ -278,6 +290,7 @@ export class Bbr implements CongestionController {
       case "entering":
         this.recovery = "active";
         this.isConserving = true;
+        this.conservedAt = this.rounds;
         this.nextRound = sample.deliveredTotal;
         // Not below MIN_CWND: with a handful in flight a single slot would leave the repair to time-outs.
         this.cwnd = Math.max(sample.inflight + sample.acked, MIN_CWND);
