@@ -1,6 +1,5 @@
 /** What a socket receives: datagrams, and several as one where the kernel joins them. */
 import { release } from "../core/bytes.ts";
-import { DATAGRAM_MAX } from "./constants.ts";
 import { isUdxPacket } from "./header.ts";
 import { isJoined, packetSize } from "./joined.ts";
 import { Joining } from "./joining.ts";
@@ -9,8 +8,6 @@ import type { UDXSocket } from "./socket.ts";
 export class Inbox {
   private readonly socket: UDXSocket;
   private readonly joining: Joining;
-  /** Of what was joined last. */
-  private packetSize: number = DATAGRAM_MAX;
 
   /** `join` turns joining on or off, and returns whether the kernel can. */
   constructor(socket: UDXSocket, join: (isOn: boolean) => boolean) {
@@ -34,10 +31,9 @@ export class Inbox {
     const { socket } = this;
     const { udx } = socket;
     const { length } = datagram;
-    const size = packetSize(datagram, this.packetSize, udx);
+    const size = packetSize(datagram, udx);
     socket.packetsReceived += Math.ceil(length / size);
     if (isJoined(datagram) && isUdxPacket(datagram)) {
-      this.packetSize = size;
       // No packet is as long: it must be several, but nobody here knows whose.
       if (size < length) udx.receiveJoined(socket, datagram, port, host, size);
       release(datagram);

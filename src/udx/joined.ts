@@ -28,10 +28,12 @@ export interface Streams {
   isOurs(id: number): boolean;
 }
 
-/** Length of the packets in `datagram` but the last; its own where it is one. `guess` is tried first. */
-export function packetSize(datagram: Buffer, guess: number, streams: Streams): number {
+/**
+ * Length of the packets in `datagram` but the last; its own where it is one. The shortest that is possible: at twice the length there
+ * are headers, too.
+ */
+export function packetSize(datagram: Buffer, streams: Streams): number {
   if (!isUdxPacket(datagram) || !streams.isOurs(readStreamId(datagram))) return datagram.length;
-  if (guess < datagram.length && arePackets(datagram, guess, streams)) return guess;
   let at = datagram.indexOf(BEGINNING, HEADER_SIZE);
   while (at >= 0 && at <= DATAGRAM_MAX) {
     if (arePackets(datagram, at, streams)) return at;
