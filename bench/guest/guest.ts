@@ -1,6 +1,6 @@
 /**
  * What the updater costs an app: the same app compiled with and without `import "rustpatcher/auto"`, side by side
- * on this machine, in a network of its own. `bun bench/guest/guest.ts`; three minutes. Ends with code 1 when a
+ * on this machine, in a network of its own. `bun bench/guest/guest.ts`; five minutes. Ends with code 1 when a
  * bound is not kept. Needs /proc.
  *
  * What is resident depends on how the file came into the page cache, so both are put on the disk and out of it
@@ -16,10 +16,10 @@ import { createLoopbackDht } from "../../test/helpers/dht.ts";
 import { countDatagrams, median, round, straced, usageOf, type Usage } from "./usage.ts";
 
 const STARTS = 200;
-const IDLE_MS = 75_000;
+const IDLE_MS = 120_000;
 const SAMPLE_MS = 5_000;
-/** The first seconds are not idle. */
-const SETTLE_MS = 15_000;
+/** In its first minute a program is compiled, collected and announced. */
+const SETTLE_MS = 60_000;
 const MINUTE_MS = 60_000;
 
 const APP = `if (process.argv[2] === "stay") setInterval(() => undefined, 60_000);\n`;
