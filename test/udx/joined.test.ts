@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import * as fc from "fast-check";
 import { encodeHeader, HEADER_SIZE, TYPE_ACK, TYPE_DATA } from "../../src/udx/header.ts";
 import { ownBytes, packetSize } from "../../src/udx/joined.ts";
 import { Joining } from "../../src/udx/joining.ts";
@@ -51,6 +52,37 @@ describe("the length of joined packets", () => {
     first.set(packet(7, HEADER_SIZE), 500);
     expect(size([first, second, packet(7, 90)])).toBe(FULL);
   });
+});
+
+test("any packets to any streams are found again, and garbage is never taken for more than it is", () => {
+  const body = (sizeBytes: number, fill: Uint8Array): Buffer => {
+    const datagram = packet(7, sizeBytes);
+    for (let at = HEADER_SIZE; at < sizeBytes && fill.length > 0; at++) {
+      datagram[at] = fill[at % fill.length] ?? 0;
+    }
+    return datagram;
+  };
+  fc.assert(
+    fc.property(
+      fc.integer({ min: HEADER_SIZE, max: 1500 }),
+      fc.integer({ min: 2, max: 40 }),
+      fc.integer({ min: HEADER_SIZE, max: 1500 }),
+      // Whatever a payload is made of, the beginning of a packet among it.
+      fc.uint8Array({ minLength: 1, maxLength: 40 }),
+      (length, count, last, fill) => {
+        const packets = Array.from({ length: count - 1 }, () => body(length, fill));
+        packets.push(body(Math.min(last, length), fill));
+        expect(size(packets)).toBe(length);
+      },
+    ),
+    { numRuns: 2_000 },
+  );
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 4_000 }), (bytes) => {
+      expect(size([Buffer.from(bytes)])).toBe(bytes.length);
+    }),
+    { numRuns: 2_000 },
+  );
 });
 
 test("bytes that are kept hold no more than themselves", () => {
