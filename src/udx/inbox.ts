@@ -1,6 +1,6 @@
 /** What a socket receives: datagrams, and several as one where the kernel joins them. */
 import { release } from "../core/bytes.ts";
-import { isUdxPacket } from "./header.ts";
+import { isUdxPacket, readStreamId } from "./header.ts";
 import { isJoined, packetSize } from "./joined.ts";
 import { Joining } from "./joining.ts";
 import type { UDXSocket } from "./socket.ts";
@@ -18,13 +18,16 @@ export class Inbox {
   /** Owns `datagram` from here on. */
   receive(datagram: Buffer, port: number, host: string): void {
     const { joining, socket } = this;
-    joining.note(datagram.length);
+    const { udx } = socket;
+    const isOurs = isUdxPacket(datagram) && udx.isOurs(readStreamId(datagram));
+    if (isOurs) joining.note(datagram.length);
+    else joining.noteOther();
     if (joining.isPossible) {
       this.takeApart(datagram, port, host);
       return;
     }
     socket.packetsReceived++;
-    socket.udx.receive(socket, datagram, port, host);
+    udx.receive(socket, datagram, port, host);
   }
 
   private takeApart(datagram: Buffer, port: number, host: string): void {

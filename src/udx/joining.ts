@@ -6,7 +6,7 @@ import { DATAGRAM_MAX } from "./constants.ts";
 
 /** Two of these are never taken for one. */
 const LARGE_BYTES: number = DATAGRAM_MAX / 2;
-/** Large datagrams that make a download, with fewer than QUIET_AFTER others between two. */
+/** Large packets that make a download, with fewer than QUIET_AFTER other datagrams between two. */
 const ASK_AFTER = 64;
 /** Others in a row that end it. */
 const QUIET_AFTER = 64;
@@ -25,12 +25,14 @@ export class Joining {
     this.ask = ask;
   }
 
-  /** A datagram came. */
+  /** Something came that is no packet to a stream of ours: a flood of it must not turn joining on. */
+  noteOther(): void {
+    if (++this.others === QUIET_AFTER) this.stop();
+  }
+
+  /** A packet to a stream of ours came, or several as one. */
   note(sizeBytes: number): void {
-    if (sizeBytes < LARGE_BYTES) {
-      if (++this.others === QUIET_AFTER) this.stop();
-      return;
-    }
+    if (sizeBytes < LARGE_BYTES) return this.noteOther();
     this.others = 0;
     if (++this.large === ASK_AFTER) this.start();
   }

@@ -2,6 +2,7 @@
  * Runs of datagrams of one size to one address as one system call on Linux, at a quarter of what each costs in sendmmsg.
  * Everything works without: where the C library, the kernel or the path refuses, datagrams go as before.
  */
+import { isUdxPacket } from "./header.ts";
 import type { DatagramBatch } from "./runtime.ts";
 import {
   FIELDS,
@@ -93,8 +94,12 @@ export class Segments {
   }
 }
 
-/** Datagrams from `at` on that can be segments of one message. */
+/**
+ * Datagrams from `at` on that can be segments of one message. Packets only: where the receiver's kernel does not take them apart
+ * again (joining.ts), nobody else could.
+ */
 function runLength(batch: DatagramBatch, at: number): number {
+  if (!isPacketAt(batch, at)) return 1;
   const size = sizeAt(batch, at);
   const port = batch[at + 1];
   const host = batch[at + 2];
@@ -103,12 +108,17 @@ function runLength(batch: DatagramBatch, at: number): number {
   for (let i = at + FIELDS; i < batch.length && count < SEGMENTS_MAX; i += FIELDS) {
     const length = sizeAt(batch, i);
     bytes += length;
-    if (length > size || length === 0 || bytes > RUN_BYTES_MAX) break;
+    if (length > size || bytes > RUN_BYTES_MAX || !isPacketAt(batch, i)) break;
     if (batch[i + 1] !== port || batch[i + 2] !== host) break;
     count++;
     if (length < size) break;
   }
   return count;
+}
+
+function isPacketAt(batch: DatagramBatch, at: number): boolean {
+  const datagram = batch[at];
+  return datagram instanceof Uint8Array && isUdxPacket(datagram);
 }
 
 function sizeAt(batch: DatagramBatch, at: number): number {

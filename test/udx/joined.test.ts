@@ -1,9 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { encodeHeader, HEADER_SIZE, TYPE_ACK, TYPE_DATA } from "../../src/udx/header.ts";
+import { Inbox } from "../../src/udx/inbox.ts";
 import { ownBytes, packetSize } from "../../src/udx/joined.ts";
 import { Joining } from "../../src/udx/joining.ts";
 import { bunRuntime } from "../../src/udx/runtime.ts";
+import type { UDXSocket } from "../../src/udx/socket.ts";
 import { Network } from "./sim/network.ts";
 import { createPair, createStream, connect, pattern, writeAll } from "./sim/world.ts";
 
@@ -119,6 +121,23 @@ describe("the kernel is asked to join", () => {
     expect(it.isPossible).toBe(true);
     times(64, () => it.note(FULL));
     expect(asked).toEqual([true, false, true]);
+  });
+
+  test("not by datagrams of the DHT and packets to strangers, however large", () => {
+    const asked: boolean[] = [];
+    const received: number[] = [];
+    const udx = {
+      isOurs: (id: number): boolean => id === 7,
+      receive: (_: unknown, { length }: Buffer) => void received.push(length),
+    };
+    const socket = { udx, packetsReceived: 0, isClosed: false } as unknown as UDXSocket;
+    const inbox = new Inbox(socket, (isOn) => asked.push(isOn) > 0);
+    times(1000, () => inbox.receive(Buffer.alloc(1400, 3), 1, "127.0.0.1"));
+    times(1000, () => inbox.receive(packet(9, 1400), 1, "127.0.0.1"));
+    expect(asked).toEqual([]);
+    expect(received.length).toBe(2000);
+    times(64, () => inbox.receive(packet(7, 1400), 1, "127.0.0.1"));
+    expect(asked).toEqual([true]);
   });
 
   test("once where it cannot", () => {

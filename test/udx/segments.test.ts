@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { createHash, randomBytes } from "node:crypto";
+import { MAGIC, VERSION } from "../../src/udx/header.ts";
 import type { DatagramBatch } from "../../src/udx/runtime.ts";
 import { loadSegmentCalls, type SegmentCalls } from "../../src/udx/segment-message.ts";
 import { Segments } from "../../src/udx/segments.ts";
@@ -8,9 +9,13 @@ import { collect, pair, within } from "./real.ts";
 const HOST = "127.0.0.1";
 const isLinux = process.platform === "linux";
 
-/** `sizes` datagrams that differ, to one address. */
+/** `sizes` packets that differ, to one address. */
 function datagrams(sizes: readonly number[], port = 9, host = HOST): (Buffer | number | string)[] {
-  return sizes.flatMap((size, i) => [Buffer.alloc(size, i + 1), port, host]);
+  return sizes.flatMap((size, i) => {
+    const datagram = Buffer.alloc(size, i + 1);
+    datagram.set([MAGIC, VERSION].slice(0, size));
+    return [datagram, port, host];
+  });
 }
 
 const many = (count: number, size = 1200): number[] => Array.from({ length: count }, () => size);
@@ -50,6 +55,20 @@ function simulated(answer: (count: number) => boolean, ordinary = (count: number
   );
   return { segments, log };
 }
+
+test("datagrams that are no packets go one by one: joined, nobody could take them apart again", () => {
+  const { segments, log } = simulated(() => true);
+  for (let i = 0; i < 10; i++) sendAll(segments, datagrams(many(40)));
+  const runs = log.runs.length;
+  expect(runs).toBeGreaterThan(0);
+  const others = many(40).flatMap((size) => [Buffer.alloc(size, 3), 9, HOST]);
+  expect(sendAll(segments, others)).toBe(40);
+  expect(log.runs.length).toBe(runs);
+  // Between packets, too.
+  const [packet] = datagrams([1200]);
+  sendAll(segments, [...datagrams(many(4)), ...others.slice(0, 15), packet ?? 0, 9, HOST]);
+  expect(log.runs.slice(runs)).toEqual([4]);
+});
 
 test("loads nothing before there was a lot to send, and then once", () => {
   const { segments, log } = simulated(() => true);
@@ -172,7 +191,8 @@ describe.if(isLinux)("on real sockets", () => {
       };
       const family = from.includes(":") ? 6 : 4;
       const segments = new Segments(fd, family, (batch) => sender.sendMany([...batch]), load);
-      const payloads = sizes.map((size) => randomBytes(size));
+      const beginning = Buffer.from([MAGIC, VERSION]);
+      const payloads = sizes.map((size) => Buffer.concat([beginning, randomBytes(size - 2)]));
       // In parts, so that what a receive buffer holds is not what is tested.
       for (let i = 0; i < payloads.length; i += 60) {
         const part = payloads.slice(i, i + 60);
