@@ -6,7 +6,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type HyperDHT from "@hyperswarm/dht";
 import { generateSeed } from "../../src/core/keys.ts";
-import { loadHyperDHT } from "../../src/swarm/node.ts";
+import { createNode, loadHyperDHT } from "../../src/swarm/node.ts";
 import { fastClock } from "../helpers/clock.ts";
 import { APP, makeRelease, type ReleaseOptions, type TestRelease } from "../helpers/release.ts";
 import { SwarmWorld, until, type TestGetter } from "../helpers/swarm-world.ts";
@@ -24,26 +24,26 @@ const HyperDHTClass = await loadHyperDHT();
 let world: SwarmWorld;
 let release: TestRelease;
 let liarsNode: HyperDHT;
-const open: EvilProvider[] = [];
 
 beforeAll(async () => {
   world = await SwarmWorld.create();
   release = world.release({ version: "1.0.1", blocks: BLOCKS });
-  liarsNode = await world.net.createNode();
+  const { bootstrap } = world.net;
+  liarsNode = await createNode({ bootstrap, host: "127.0.0.1", firewalled: false });
+  await liarsNode.fullyBootstrapped();
 });
 afterAll(async () => {
-  await Promise.all(open.map((peer) => peer.close()));
+  // Eight hundred servers would unannounce themselves one by one.
+  await liarsNode.destroy({ force: true });
   await world.destroy();
 }, 20_000);
 
 async function peers(count: number, behaviour: Behaviour = {}): Promise<EvilProvider[]> {
-  const started = await Promise.all(
+  return Promise.all(
     Array.from({ length: count }, () =>
       evilProvider(liarsNode, HyperDHTClass.keyPair(), world.scope, release, behaviour),
     ),
   );
-  open.push(...started);
-  return started;
 }
 
 async function getter(...providers: EvilProvider[]): Promise<TestGetter> {
