@@ -1,5 +1,6 @@
 /** What a socket receives: datagrams, and several as one where the kernel joins them. */
 import { release } from "../core/bytes.ts";
+import { MTU_MAX } from "./constants.ts";
 import { isUdxPacket, readStreamId } from "./header.ts";
 import { isJoined, packetSize } from "./joined.ts";
 import { Joining } from "./joining.ts";
@@ -36,9 +37,10 @@ export class Inbox {
     const { length } = datagram;
     const size = packetSize(datagram, udx);
     socket.packetsReceived += Math.ceil(length / size);
-    if (isJoined(datagram) && isUdxPacket(datagram)) {
-      // No packet is as long: it must be several, but nobody here knows whose.
-      if (size < length) udx.receiveJoined(socket, datagram, port, host, size);
+    // No packet is as long, so it is several, but nobody here knows whose; or one, and something else behind it. As if lost.
+    if (size === length && length > MTU_MAX && isUdxPacket(datagram)) return;
+    if (size < length && isJoined(datagram)) {
+      udx.receiveJoined(socket, datagram, port, host, size);
       release(datagram);
       return;
     }

@@ -42,10 +42,14 @@ export function packetSize(datagram: Buffer, streams: Streams): number {
   return datagram.length;
 }
 
-/** Whether a packet to one of `streams` begins at every `size` bytes. */
+/**
+ * Whether a packet to one of `streams` begins at every `size` bytes. What comes last may be something else of the same peer, as a card
+ * joins them: a datagram of the DHT that was sent behind packets and is no longer than they.
+ */
 export function arePackets(datagram: Buffer, size: number, streams: Streams): boolean {
   for (let at = size; at < datagram.length; at += size) {
-    if (!isUdxPacket(datagram, at) || !streams.isOurs(readStreamId(datagram, at))) return false;
+    if (isUdxPacket(datagram, at) && streams.isOurs(readStreamId(datagram, at))) continue;
+    return at > size && at + size >= datagram.length;
   }
   return true;
 }

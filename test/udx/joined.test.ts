@@ -43,6 +43,15 @@ describe("the length of joined packets", () => {
     }
   });
 
+  test("is found when something else of the peer comes last, behind more than one", () => {
+    const other = Buffer.alloc(300, 3);
+    expect(size([packet(7, FULL), packet(7, FULL), other])).toBe(FULL);
+    expect(size([packet(7, FULL), packet(8, FULL), packet(7, FULL), other])).toBe(FULL);
+    // In between it ends what a card joins, so nothing like it comes.
+    const between = [packet(7, FULL), packet(7, FULL), Buffer.alloc(FULL, 3), packet(7, FULL)];
+    expect(size(between)).toBe(Buffer.concat(between).length);
+  });
+
   test("is not taken from bytes that only look like the beginning of a packet", () => {
     const [first, second] = [packet(7, FULL), packet(7, FULL)];
     // As many bytes of one as a payload may hold by chance, and a whole one of a stranger.
@@ -85,6 +94,33 @@ test("any packets to any streams are found again, and garbage is never taken for
     }),
     { numRuns: 2_000 },
   );
+});
+
+test("what came last is handed on by itself, and what cannot be taken apart is lost and not mistaken", () => {
+  const received: Buffer[] = [];
+  const joined: number[] = [];
+  const udx = {
+    isOurs: (id: number): boolean => id === 7,
+    receive: (_: unknown, datagram: Buffer) => void received.push(datagram),
+    receiveJoined: (...[, datagram, , , length]: [unknown, Buffer, number, string, number]) =>
+      void joined.push(datagram.length, length),
+  };
+  const socket = { udx, packetsReceived: 0, isClosed: false } as unknown as UDXSocket;
+  const inbox = new Inbox(socket, () => true);
+  const take = (...datagrams: Buffer[]): void =>
+    inbox.receive(Buffer.concat(datagrams), 1, "127.0.0.1");
+  for (let i = 0; i < 64; i++) take(packet(7, FULL));
+  received.length = 0;
+  const other = Buffer.alloc(300, 3);
+  // One packet and something else: as a packet it would end in the other's bytes.
+  take(packet(7, FULL), other);
+  take(packet(9, FULL), packet(9, FULL));
+  expect([received.length, joined.length]).toEqual([0, 0]);
+  take(packet(7, 400), packet(7, 400), other);
+  expect(received.map(({ length }) => length)).toEqual([400, 400, 300]);
+  expect(received[2]?.equals(other)).toBe(true);
+  take(packet(7, FULL), packet(7, FULL), other);
+  expect(joined).toEqual([2 * FULL + 300, FULL]);
 });
 
 test("bytes that are kept hold no more than themselves", () => {
