@@ -13,7 +13,13 @@ import { ANSWER_MAX_BYTES } from "../core/limits.ts";
 import type { ByteSource } from "../core/source.ts";
 import { applyDelta } from "./delta.ts";
 import { ContentError } from "./error.ts";
-import { compress, decompress, decompressElsewhere, withEmptyBlocks } from "./zstd.ts";
+import {
+  BLOCK_HEADER_BYTES,
+  compress,
+  decompress,
+  decompressElsewhere,
+  headerLength,
+} from "./zstd.ts";
 
 /** The most an answer has. */
 export const CODED_PIECE_MAX_BYTES: number = 1 + ANSWER_MAX_BYTES;
@@ -26,7 +32,6 @@ const TOO_LARGE = 3;
 const LEVEL = 2;
 const PADDED_FROM_BYTES = 32 * 1024;
 const PADDED_TO_BYTES = 8;
-const EMPTY_BLOCK_BYTES = 3;
 /** Smaller ones are inflated in the time that it takes to ask another thread. */
 const ELSEWHERE_FROM_BYTES = 64 * 1024;
 /** From here on a delta is so small that nothing else needs to be tried. */
@@ -55,11 +60,14 @@ export function encodePiece(piece: Uint8Array, delta?: Uint8Array): Uint8Array {
  */
 export function padPiece(coded: Uint8Array, headBytes: number): Uint8Array {
   if (coded.length < PADDED_FROM_BYTES || coded[0] !== ZSTD) return coded;
-  let blocks = 0;
-  while ((headBytes + coded.length + EMPTY_BLOCK_BYTES * blocks) % PADDED_TO_BYTES !== 0) blocks++;
-  if (coded.length + EMPTY_BLOCK_BYTES * blocks > CODED_PIECE_MAX_BYTES) return coded;
-  if (blocks === 0) return coded;
-  return concat(Uint8Array.of(ZSTD), withEmptyBlocks(coded.subarray(1), blocks));
+  let padBytes = 0;
+  while ((headBytes + coded.length + padBytes) % PADDED_TO_BYTES !== 0) {
+    padBytes += BLOCK_HEADER_BYTES;
+  }
+  if (padBytes === 0 || coded.length + padBytes > CODED_PIECE_MAX_BYTES) return coded;
+  const firstBlock = 1 + headerLength(coded.subarray(1));
+  const [header, blocks] = [coded.subarray(0, firstBlock), coded.subarray(firstBlock)];
+  return concat(header, new Uint8Array(padBytes), blocks);
 }
 
 export function isTooLarge(coded: Uint8Array): boolean {

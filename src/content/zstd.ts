@@ -6,7 +6,8 @@ import { ContentError } from "./error.ts";
 const MAGIC = [0x28, 0xb5, 0x2f, 0xfd] as const;
 /** A dictionary below this is none to zstd. */
 const DICTIONARY_MIN_BYTES = 8;
-const BLOCK_HEADER_BYTES = 3;
+/** Of zeros it is an empty block that is not the last. */
+export const BLOCK_HEADER_BYTES = 3;
 /** Of a frame's size: behind magic number and descriptor. */
 const SIZE_AT = 5;
 /** The least that Node takes for the size of a part. */
@@ -73,15 +74,6 @@ export async function decompressElsewhere(
   return sized(out, sizeBytes);
 }
 
-/** Before the first block of a frame of ours: so many empty ones, each of 3 bytes. A new array. */
-export function withEmptyBlocks(frame: Uint8Array, count: number): Uint8Array {
-  const headerBytes = headerLength(frame);
-  const out = new Uint8Array(frame.length + count * BLOCK_HEADER_BYTES);
-  out.set(frame.subarray(0, headerBytes));
-  out.set(frame.subarray(headerBytes), headerBytes + count * BLOCK_HEADER_BYTES);
-  return out;
-}
-
 /** Node's, which makes parts of 16 KiB and joins them, made to do it in one, which is not left to the collector. */
 function inflate(frame: Uint8Array, sizeBytes: number, option: ZstdOptions): Uint8Array {
   const limits = {
@@ -119,7 +111,7 @@ function checkHeader(frame: Uint8Array, sizeBytes: number): number {
 }
 
 /** RFC 8878, section 3.1.1.1, of a single-segment frame: the two highest bits of the descriptor say how long its size is. */
-function headerLength(frame: Uint8Array): number {
+export function headerLength(frame: Uint8Array): number {
   return SIZE_AT + 2 ** ((frame[SIZE_AT - 1] ?? 0) >>> 6);
 }
 

@@ -281,10 +281,13 @@ export class ProviderSession {
       this.#refuse(id, made);
       return 0;
     }
-    const headBytes = encodeAnswerHead({ type, id, bytes: made }).length;
-    const answer = type === "piece" ? padPiece(made, headBytes) : made;
-    if (answer !== made) release(made);
-    const hasRoom = this.#channel.sendParts(encodeAnswerHead({ type, id, bytes: answer }), answer);
+    let head = encodeAnswerHead({ type, id, bytes: made });
+    const answer = type === "piece" ? padPiece(made, head.length) : made;
+    if (answer !== made) {
+      head = encodeAnswerHead({ type, id, bytes: answer });
+      release(made);
+    }
+    const hasRoom = this.#channel.sendParts(head, answer);
     const sizeBytes = answer.length;
     release(answer);
     this.#context.onServed?.(sizeBytes);
