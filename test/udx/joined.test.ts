@@ -7,7 +7,7 @@ import { Joining } from "../../src/udx/joining.ts";
 import { bunRuntime } from "../../src/udx/runtime.ts";
 import type { UDXSocket } from "../../src/udx/socket.ts";
 import { Network } from "./sim/network.ts";
-import { createPair, createStream, connect, pattern, writeAll } from "./sim/world.ts";
+import { createPair, createStream, connect, exchange, pattern, writeAll } from "./sim/world.ts";
 
 const MEBIBYTE = 1024 * 1024;
 const FULL = 1452;
@@ -196,13 +196,7 @@ for (const seed of [1, 2, 3, 4]) {
     const [a, b] = createPair(network);
     const up = pattern(4 * MEBIBYTE);
     const down = pattern(MEBIBYTE / 2 + 17);
-    writeAll(a.stream, up);
-    writeAll(b.stream, down);
-    await network.runUntil(() => a.isClosed && b.isClosed);
-    expect(a.error).toBeNull();
-    expect(b.error).toBeNull();
-    expect(Buffer.concat(b.chunks).equals(up)).toBe(true);
-    expect(Buffer.concat(a.chunks).equals(down)).toBe(true);
+    await exchange(network, [a, up], [b, down]);
     expect(network.joins.joined).toBeGreaterThan(100);
     expect(b.stream.packetsReceived).toBeGreaterThan(up.length / 1500);
     expect(b.socket.bytesReceived).toBe(b.udx.bytesReceived);

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { Network } from "./sim/network.ts";
-import { createPair, pattern, writeAll } from "./sim/world.ts";
+import { createPair, exchange, pattern, writeAll } from "./sim/world.ts";
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -11,13 +11,7 @@ for (const seed of [1, 2, 3, 4, 5, 6]) {
     const [a, b] = createPair(network);
     const up = pattern(MEBIBYTE);
     const down = pattern(MEBIBYTE / 2 + 17);
-    writeAll(a.stream, up);
-    writeAll(b.stream, down);
-    await network.runUntil(() => a.isClosed && b.isClosed);
-    expect(a.error).toBeNull();
-    expect(b.error).toBeNull();
-    expect(Buffer.concat(b.chunks).equals(up)).toBe(true);
-    expect(Buffer.concat(a.chunks).equals(down)).toBe(true);
+    await exchange(network, [a, up], [b, down]);
     expect(network.dropped).toBeGreaterThan(10);
     expect(a.stream.retransmits).toBeGreaterThan(0);
   });

@@ -1,4 +1,5 @@
 /** Streams and hand-made peers on a simulated network. */
+import { expect } from "bun:test";
 import { encodeHeader, Header, HEADER_SIZE, tryDecodeHeader } from "../../../src/udx/header.ts";
 import type { UdpHandle } from "../../../src/udx/runtime.ts";
 import { seqFrom } from "../../../src/udx/seq.ts";
@@ -99,6 +100,21 @@ export function writeAll(stream: UDXStream, data: Buffer, chunkSize = 16_384): v
     stream.end();
   };
   go();
+}
+
+/** Each writes its bytes, and closes with what the other wrote, unchanged. */
+export async function exchange(
+  network: Network,
+  [a, up]: readonly [Watch, Buffer],
+  [b, down]: readonly [Watch, Buffer],
+): Promise<void> {
+  writeAll(a.stream, up);
+  writeAll(b.stream, down);
+  await network.runUntil(() => a.isClosed && b.isClosed);
+  expect(a.error).toBeNull();
+  expect(b.error).toBeNull();
+  expect(Buffer.concat(b.chunks).equals(up)).toBe(true);
+  expect(Buffer.concat(a.chunks).equals(down)).toBe(true);
 }
 
 export interface SeenPacket {
