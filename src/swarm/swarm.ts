@@ -16,6 +16,7 @@ import { targetPublicKey } from "../core/target-key.ts";
 import { Announcer } from "./announcer.ts";
 import type { Base } from "./bases.ts";
 import type { Bootstrap } from "./bootstrap.ts";
+import { Calm } from "./calm.ts";
 import type { Copies } from "./copies.ts";
 import type { CopyStatus } from "./copy-status.ts";
 import { exchangeRecord } from "./dht-record.ts";
@@ -74,10 +75,8 @@ export interface SwarmOptions extends SwarmScope {
 
 /** Records are exchanged with this many peers in one round, random ones. */
 const GOSSIP_PEERS = 8;
-/** When nothing has been new for a while. In a swarm of fifty, eight would be most of what an idle copy costs. */
-const CALM_GOSSIP_PEERS = 2;
-/** So many rounds in a row in which the DHT had what we have, and half of the peers we tried were there. */
-const CALM_AFTER_ROUNDS = 5;
+/** When nothing has been new for a while: as many meet us. */
+const CALM_GOSSIP_PEERS = 1;
 const GOSSIP_KINDS: readonly PeerKind[] = ["member", "heard", "stranger", "stranger"];
 /** How long a round waits for slow peers when the DHT has answered; they may still tell us later. */
 const GOSSIP_PATIENCE_MS = 3_000;
@@ -104,8 +103,8 @@ export class Swarm {
   #nodes = 0;
   #isHeldByDht = false;
   #hasReached = false;
-  #calmRounds = 0;
-  /** Of peers that were picked for gossip; over all rounds, so that two in a round are of every kind in turn. */
+  readonly #calm = new Calm();
+  /** Of peers that were picked for gossip; over all rounds, so that one in a round is of every kind in turn. */
   #picked = 0;
   #servedBytes = 0;
   /** Resolves at the next record that is newer; renewed by each round. */
@@ -120,7 +119,7 @@ export class Swarm {
     this.#peers = new Peers(clock, dht.defaultKeyPair.publicKey);
     this.#newest = new NewestRecord(options, clock, options.newest, (record) => {
       this.#found.resolve();
-      this.#calmRounds = 0;
+      this.#calm.end();
       onRecord?.(record);
     });
     const shared = { scope: options, clock, peers: this.#peers, newest: this.#newest };
@@ -315,7 +314,7 @@ export class Swarm {
 
   /** Tells and asks some peers directly, so that no DHT node can hide a release that one of them knows. */
   async #gossip(): Promise<void> {
-    // What announcing has told of is enough to meet two of.
+    // What announcing has told of is enough to meet one of.
     if (!this.#isCalm || !this.#announcer.hasLooked) await this.#findPeers();
     const wanted = this.#isCalm ? CALM_GOSSIP_PEERS : GOSSIP_PEERS;
     const talks: Promise<void>[] = [];
@@ -330,15 +329,13 @@ export class Swarm {
     }
     const results = await Promise.allSettled(talks);
     const met = results.filter(({ status }) => status === "fulfilled").length;
-    // Where most keys lead nowhere, somebody may want us to meet nobody (E9).
-    const isCalm = this.#isHeldByDht && met > 0 && met * 2 >= results.length;
-    this.#calmRounds = isCalm ? this.#calmRounds + 1 : 0;
+    this.#calm.add({ isHeldByDht: this.#isHeldByDht, tried: results.length, met });
   }
 
   get #isCalm(): boolean {
     const { copies, onMet } = this.#options;
     const isCounting = copies !== undefined || onMet !== undefined;
-    return this.#calmRounds >= CALM_AFTER_ROUNDS && !isCounting;
+    return this.#calm.is && !isCounting;
   }
 
   /** Both records were exchanged when the dial is over; a peer that fails was judged there. */
