@@ -6,7 +6,7 @@
  *   minute, and collecting alone saved 3. Whatever runs again is compiled again, in some milliseconds.
  * - 20 MB of Bun's own code, JavaScript parser and WebAssembly compiler among it: the kernel keeps such pages mapped
  *   until memory is short. What is still needed comes from the page cache, at a microsecond for 64 KiB. Each look maps 5 to 10 MB of it again,
- *   and since Linux 6.18 a page of a large folio all of the folio: given back each minute 49 MB of an idle app were resident, each ten seconds 36.
+ *   and since Linux 6.18 a page of a large folio all of the folio: given back each minute 49 MB of an idle app were resident, each ten seconds 39, each five 31.
  */
 import { readFileSync, readlinkSync } from "node:fs";
 import type { Clock } from "../src/core/clock.ts";
@@ -18,7 +18,7 @@ const FUNCTIONS = { madvise: { args: ["u64", "u64", "i32"], returns: "i32" } } a
 /** After the first look for peers, when everything that only the start needs has run. */
 const FIRST_MS = 9_000;
 const FORGET_EVERY_MS = 60_000;
-const RELEASE_EVERY_MS = 10_000;
+const RELEASE_EVERY_MS = 5_000;
 /** The compiler and the collector are done with what was forgotten. */
 const SETTLED_MS = 1_000;
 /** An idle copy does not grow by as much, and pays nothing; one that looks each second does within a minute. */

@@ -44,7 +44,7 @@ test("forgets what was compiled, and what runs again is compiled again", async (
   expect(run()).toEqual(before);
 });
 
-test("forgets after the start, and then when it has grown since; releases every ten seconds", () => {
+test("forgets after the start, and then when it has grown since; releases every five", () => {
   const clock = new FakeClock();
   let megabytes = 30;
   let afterMb = 20;
@@ -66,16 +66,16 @@ test("forgets after the start, and then when it has grown since; releases every 
   expect([forgotten, released]).toEqual([0, 0]);
   clock.advance(10_500);
   expect([forgotten, released]).toEqual([1, 1]);
-  expect(nextMinute(24)).toEqual([1, 7]);
-  expect(nextMinute(25)).toEqual([2, 13]);
+  expect(nextMinute(24)).toEqual([1, 13]);
+  expect(nextMinute(25)).toEqual([2, 25]);
   // It is not what was least long ago that counts: an app that has grown is left alone.
   afterMb = 200;
-  expect(nextMinute(210)).toEqual([3, 19]);
-  expect(nextMinute(203)).toEqual([3, 25]);
+  expect(nextMinute(210)).toEqual([3, 37]);
+  expect(nextMinute(203)).toEqual([3, 49]);
   // What the app gives back is not lent to us.
-  expect(nextMinute(50)).toEqual([3, 31]);
+  expect(nextMinute(50)).toEqual([3, 61]);
   afterMb = 49;
-  expect(nextMinute(55)).toEqual([4, 37]);
+  expect(nextMinute(55)).toEqual([4, 73]);
 });
 
 test("knows what is anonymous in this process", () => {
