@@ -145,7 +145,7 @@ export async function transfer(options: TransferOptions): Promise<TransferResult
         for (const index of missing) missingBytes += wanted.rangeOf(index).sizeBytes;
         return missing;
       },
-      onChunk: (_, bytes) => void (arrived += bytes.length),
+      onPiece: (_, bytes) => void (arrived += bytes.length),
     },
     { clock, dialer, peers, findPeers: () => Promise.resolve() },
   );

@@ -118,7 +118,7 @@ const commands = {
     await getter.fetch(record, {
       checkRegion: (bytes) => void checkRegion(owner, bytes, record),
       missing: ({ count }) => Array.from({ length: count }, (_, index) => index),
-      onChunk: ({ offset }, bytes) => void writeSync(fd, bytes, 0, bytes.length, offset),
+      onPiece: ({ offset }, bytes) => void writeSync(fd, bytes, 0, bytes.length, offset),
       // Others who fetch it have what is here already, as in an app.
       written: () => ({ stream: fileSource(fd), chunks: [] }),
       onProgress: (now) => {

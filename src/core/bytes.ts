@@ -2,13 +2,22 @@
 export function concat(...parts: readonly Uint8Array[]): Uint8Array {
   let sizeBytes = 0;
   for (const part of parts) sizeBytes += part.length;
-  const out = new Uint8Array(sizeBytes);
+  const out = uninitialized(sizeBytes);
   let offset = 0;
   for (const part of parts) {
     out.set(part, offset);
     offset += part.length;
   }
   return out;
+}
+
+/** Smaller ones are not worth it. */
+const UNINITIALIZED_FROM_BYTES = 4096;
+
+/** A new array in which anything may be: the caller writes to all of it. */
+export function uninitialized(sizeBytes: number): Uint8Array {
+  if (sizeBytes < UNINITIALIZED_FROM_BYTES) return new Uint8Array(sizeBytes);
+  return new Uint8Array(Buffer.allocUnsafeSlow(sizeBytes).buffer);
 }
 
 /** Smaller ones are not worth it. */

@@ -3,6 +3,7 @@
  * installs anew asks for the same pieces as the one before. The kernel drops it with the process, however that ends.
  */
 import { closeSync, readSync, rmSync } from "node:fs";
+import { uninitialized } from "../core/bytes.ts";
 import type { Piece } from "../content/plan.ts";
 import { createBeside, writeAll } from "../fs/temporary-file.ts";
 import { markFinished } from "../fs/unfinished.ts";
@@ -43,7 +44,7 @@ export class CodedPieces implements PieceStore {
     const place = this.#places.get(`${first} ${count}`);
     if (place === undefined) return undefined;
     const { offset, sizeBytes } = place;
-    const coded = new Uint8Array(sizeBytes);
+    const coded = uninitialized(sizeBytes);
     try {
       return readSync(this.#fd, coded, 0, sizeBytes, offset) === sizeBytes ? coded : undefined;
     } catch {

@@ -128,9 +128,9 @@ async function fill(
       held = await file.recover(table, all, undefined, () => Bun.sleep(0));
       return all.filter((index) => !held.has(index));
     },
-    onChunk: ({ index, offset }, bytes) => {
+    onPiece: ({ first, count, offset }, bytes) => {
       file.write(offset, bytes);
-      held.add(index);
+      for (let index = first; index < first + count; index++) held.add(index);
     },
     // Others who install for the first time can have what is here already.
     written: () => ({ stream: file.stream(), chunks: held }),
@@ -146,7 +146,7 @@ async function fill(
       if (!(cause instanceof ExeError) || tries >= REGIONS_PER_TRY_MAX) throw cause;
       // The chunks are under the signed root, so it was the region that lied; another peer's may not.
       wrong.add(toHex(sha256(region)));
-      const nothing = { missing: () => [], onChunk: () => undefined };
+      const nothing = { missing: () => [], onPiece: () => undefined };
       ({ region } = await swarm.fetch(record, { checkRegion: check, ...nothing, signal }));
     }
   }

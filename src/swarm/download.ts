@@ -5,7 +5,7 @@
 import type { Clock } from "../core/clock.ts";
 import { release, toHex } from "../core/bytes.ts";
 import type { VerifiedRecord } from "../core/release-record.ts";
-import { piecesOf, type Piece } from "../content/plan.ts";
+import { piecesOf } from "../content/plan.ts";
 import type { ChunkTable } from "../content/table.ts";
 import { releaseFrame } from "./channel.ts";
 import { SwarmError } from "./error.ts";
@@ -87,7 +87,7 @@ export class Download {
     });
   }
 
-  /** Rejects with what `onChunk` or `missing` threw, or with the reason given to `fail`. */
+  /** Rejects with what `onPiece` or `missing` threw, or with the reason given to `fail`. */
   get result(): Promise<Manifest> {
     return this.#result.promise;
   }
@@ -310,7 +310,11 @@ export class Download {
     this.#writing++;
     const sizeBytes = bytes.length;
     try {
-      await this.#write(piece, bytes);
+      const { offset } = reuse.rangeOf(piece);
+      const writing = this.#options.onPiece({ ...piece, offset }, bytes);
+      // Who writes at once is not waited for: else what else has come in this turn of the event loop would be
+      // verified before this piece is written, and a kill between the two would cost all of it.
+      if (writing !== undefined) await writing;
     } catch (cause) {
       return this.fail(cause);
     } finally {
@@ -328,20 +332,6 @@ export class Download {
     releaseFrame(coded);
     this.#report();
     this.#finishIfDone();
-  }
-
-  async #write({ first, count }: Piece, bytes: Uint8Array): Promise<void> {
-    const table = this.#manifest?.table;
-    if (table === undefined) return;
-    const start = table.rangeOf(first).offset;
-    for (let index = first; index < first + count; index++) {
-      const { offset, sizeBytes } = table.rangeOf(index);
-      const chunk = bytes.subarray(offset - start, offset - start + sizeBytes);
-      const writing = this.#options.onChunk({ index, offset }, chunk);
-      // Who writes at once is not waited for: else what else has come in this turn of the event loop would be
-      // verified before this piece is written, and a kill between the two would cost all of it.
-      if (writing !== undefined) await writing;
-    }
   }
 
   #report(): void {

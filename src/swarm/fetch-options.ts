@@ -1,5 +1,6 @@
 /** What is to be fetched, and what becomes of it. */
 import type { Content } from "../content/content.ts";
+import type { Piece } from "../content/plan.ts";
 import type { ChunkTable } from "../content/table.ts";
 import type { ByteSource } from "../core/source.ts";
 
@@ -23,8 +24,8 @@ export interface FetchOptions {
   readonly local?: Content | undefined;
   /** Which chunks to fetch, ascending, once the table is known. */
   readonly missing: (table: ChunkTable) => readonly number[] | Promise<readonly number[]>;
-  /** Takes one verified chunk, in any order; the bytes are valid until it settles. When it fails, the fetch does. */
-  readonly onChunk: (chunk: FetchedChunk, bytes: Uint8Array) => void | Promise<void>;
+  /** Takes the verified chunks of one piece, in any order of pieces; the bytes are valid until it settles. When it fails, the fetch does. */
+  readonly onPiece: (piece: FetchedPiece, bytes: Uint8Array) => void | Promise<void>;
   /**
    * The stream as far as it is written, and which chunks of it are, asked for once `missing` has settled: given
    * to others while the rest is still being fetched. Must stay readable until the fetch is over.
@@ -34,8 +35,7 @@ export interface FetchOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface FetchedChunk {
-  readonly index: number;
-  /** In the stream. */
+export interface FetchedPiece extends Piece {
+  /** Of its first byte in the stream. */
   readonly offset: number;
 }

@@ -27,8 +27,8 @@ const LOOKUP_MAX_MS = 8_000;
 
 /**
  * Step 4 (fetch). Resolves with the verified region and table when every missing chunk was taken by
- * `onChunk`. There is no limit on the total time, only on the time without progress: hope.ts.
- * @throws {SwarmError} NO_PROVIDER, STOPPED; what `missing` or `onChunk` threw
+ * `onPiece`. There is no limit on the total time, only on the time without progress: hope.ts.
+ * @throws {SwarmError} NO_PROVIDER, STOPPED; what `missing` or `onPiece` threw
  */
 export async function fetchRelease(
   record: VerifiedRecord,

@@ -10,7 +10,7 @@ import type { Content } from "../content/content.ts";
 import { decodePiece, decodePieceElsewhere } from "../content/piece.ts";
 import { ChunkPlan, type Piece } from "../content/plan.ts";
 import { sketchOf, type SketchGrain } from "../content/sketch.ts";
-import { ChunkTable } from "../content/table.ts";
+import { ChunkTable, type ByteRange } from "../content/table.ts";
 import { SwarmError } from "./error.ts";
 import type { RemoteProvider } from "./remote-provider.ts";
 
@@ -66,6 +66,11 @@ export class Reuse {
     return this.isLocal ? PIECE_MAX_BYTES : PLAIN_PIECE_MAX_BYTES;
   }
 
+  /** Where it is in the stream. */
+  rangeOf({ first, count }: Piece): ByteRange {
+    return this.#table.rangeOf(first, count);
+  }
+
   /** Of one piece. Little from who has not yet sent anything good: that much is lost by a lie. */
   maxBytes(provider: Who): number {
     if (this.canDiffer(provider)) return PIECE_MAX_BYTES;
@@ -88,8 +93,8 @@ export class Reuse {
    * For `decode`, what another thread can do of it; undefined: nothing. The two are apart so that a piece is verified and
    * written in one go. Rejects with a ContentError.
    */
-  inflate({ first, count }: Piece, coded: Uint8Array): Promise<Uint8Array> | undefined {
-    return decodePieceElsewhere(coded, this.#table.rangeOf(first, count).sizeBytes);
+  inflate(piece: Piece, coded: Uint8Array): Promise<Uint8Array> | undefined {
+    return decodePieceElsewhere(coded, this.rangeOf(piece).sizeBytes);
   }
 
   /**
@@ -104,7 +109,7 @@ export class Reuse {
     inflated?: Uint8Array,
   ): Uint8Array | "too-large" | "our-fault" {
     const { first, count } = piece;
-    const { sizeBytes } = this.#table.rangeOf(first, count);
+    const { sizeBytes } = this.rangeOf(piece);
     try {
       const bytes = inflated ?? decodePiece(coded, sizeBytes, old.source);
       if (bytes === undefined) return "too-large";

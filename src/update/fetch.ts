@@ -99,9 +99,9 @@ export class Fetcher {
         this.#unfinished = { table: wanted, regionOffset: candidate.record.regionOffset };
         return plan.missing.filter((index) => !held.has(index));
       },
-      onChunk: ({ index, offset }, bytes) => {
+      onPiece: ({ first, count, offset }, bytes) => {
         assembly.write(offset, bytes);
-        held.add(index);
+        for (let index = first; index < first + count; index++) held.add(index);
       },
       written: () => ({ stream: assembly.stream(), chunks: held }),
       onProgress: this.#reporter(),
@@ -124,7 +124,7 @@ export class Fetcher {
     const { region } = await this.#context.source.fetch(candidate, {
       checkRegion: (bytes) => this.#checkRegion(bytes, candidate),
       missing: () => [],
-      onChunk: () => undefined,
+      onPiece: () => undefined,
       signal,
     });
     return region;

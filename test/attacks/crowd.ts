@@ -22,7 +22,7 @@ async function fetchAll(swarm: Swarm): Promise<string> {
     await swarm.fetch(release.record, {
       checkRegion: (region) => void checkRegion(world.owner, region, release.record),
       missing: ({ count }) => Array.from({ length: count }, (_, index) => index),
-      onChunk: ({ offset }, bytes) => out.set(bytes, offset),
+      onPiece: ({ offset }, bytes) => out.set(bytes, offset),
       written: () => ({ stream: memorySource(out), chunks: [] }),
     });
     return Buffer.compare(out, release.bytes) === 0 ? "done" : "wrong";

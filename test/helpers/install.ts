@@ -109,12 +109,13 @@ function fileRelease(path: string, { record, table, region, offset }: VerifiedFu
     hasReached: true,
     serve: () => undefined,
     discover: async (): Promise<VerifiedRecord> => record,
-    fetch: async (_release, { checkRegion, missing, onChunk }) => {
+    fetch: async (_release, { checkRegion, missing, onPiece }) => {
       checkRegion(region);
       const stream = canonicalStream(fileSource(openFile(path)), offset);
       for (const index of await missing(table)) {
         const range = table.rangeOf(index);
-        await onChunk({ index, offset: range.offset }, stream.read(range.offset, range.sizeBytes));
+        const piece = { first: index, count: 1, offset: range.offset };
+        await onPiece(piece, stream.read(range.offset, range.sizeBytes));
       }
       return { region, table };
     },

@@ -66,7 +66,10 @@ export class MemorySource implements ReleaseSource {
         throw new SwarmError("STOPPED", "stopped", { blame: "local" });
       }
       const { offset, sizeBytes } = table.rangeOf(index);
-      await options.onChunk({ index, offset }, bytes.slice(offset, offset + sizeBytes));
+      await options.onPiece(
+        { first: index, count: 1, offset },
+        bytes.slice(offset, offset + sizeBytes),
+      );
       this.chunks++;
       fetchedBytes += sizeBytes;
       report();

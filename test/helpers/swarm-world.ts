@@ -128,7 +128,7 @@ export class SwarmWorld {
         {
           checkRegion: (region) => void checkRegion(this.owner, region, record),
           missing: ({ count }) => Array.from({ length: count }, (_, index) => index),
-          onChunk: ({ offset }, bytes) => out.set(bytes, offset),
+          onPiece: ({ offset }, bytes) => out.set(bytes, offset),
           ...options,
         },
         { clock, dialer, peers, findPeers: () => Promise.resolve() },

@@ -86,7 +86,7 @@ test(
     const { region } = await getter.fetch(found, {
       checkRegion: (bytes) => void checkRegion(world.owner, bytes, found),
       missing: () => [],
-      onChunk: () => undefined,
+      onPiece: () => undefined,
     });
     expect(region).toEqual(first.region);
     stop.abort();

@@ -70,9 +70,10 @@ async function update(getter: TestGetter, wanted = next, bytes = old.bytes): Pro
         }
         return plan.missing;
       },
-      onChunk: ({ index, offset }, chunk) => {
-        expect(wanted.table.isChunk(index, chunk)).toBe(true);
-        stream.set(chunk, offset);
+      onPiece: ({ offset }, bytes) => {
+        const expected = wanted.bytes.subarray(offset, offset + bytes.length);
+        expect(Buffer.compare(bytes, expected)).toBe(0);
+        stream.set(bytes, offset);
       },
       onProgress: (now) => (progress = now),
     });

@@ -27,7 +27,7 @@ async function fetchAll(swarm: Swarm, isShared = true): Promise<Uint8Array> {
   await swarm.fetch(release.record, {
     checkRegion: (region) => void checkRegion(world.owner, region, release.record),
     missing: ({ count }) => Array.from({ length: count }, (_, index) => index),
-    onChunk: ({ offset }, bytes) => out.set(bytes, offset),
+    onPiece: ({ offset }, bytes) => out.set(bytes, offset),
     ...(isShared ? { written: () => ({ stream: memorySource(out), chunks: [] }) } : {}),
   });
   return out;

@@ -44,7 +44,7 @@ async function fetched(swarm: Swarm, wanted: TestRelease): Promise<Uint8Array> {
   await swarm.fetch(wanted.record, {
     checkRegion: (region) => void checkRegion(world.owner, region, wanted.record),
     missing: ({ count }) => Array.from({ length: count }, (_, index) => index),
-    onChunk: ({ offset }, bytes) => out.set(bytes, offset),
+    onPiece: ({ offset }, bytes) => out.set(bytes, offset),
   });
   return out;
 }
@@ -153,7 +153,9 @@ describe("discover and fetch", () => {
     const taken: number[] = [];
     await getter.fetch(release.record, {
       missing: () => [1, 4],
-      onChunk: ({ index }) => void taken.push(index),
+      onPiece: ({ first, count }) => {
+        for (let i = 0; i < count; i++) taken.push(first + i);
+      },
       onProgress: (now) => progress.push(now),
     });
     expect(new Set(taken)).toEqual(new Set([1, 4]));
@@ -225,7 +227,7 @@ describe("stopping", () => {
     const provider = await world.provider([release]);
     const getter = await world.getter([provider.publicKey]);
     const full = new Error("the disk is full");
-    const fetch = getter.fetch(release.record, { onChunk: () => Promise.reject(full) });
+    const fetch = getter.fetch(release.record, { onPiece: () => Promise.reject(full) });
     expect(await fetch.catch((error: unknown) => error)).toBe(full);
     // Nobody is blamed for it.
     expect(await getter.fetch(release.record)).toEqual(release.bytes);
@@ -239,7 +241,7 @@ describe("stopping", () => {
     const controller = new AbortController();
     const during = getter.fetch(release.record, {
       signal: controller.signal,
-      onChunk: () => controller.abort(),
+      onPiece: () => controller.abort(),
     });
     expect(await during.catch((error: unknown) => error)).toMatchObject({ code: "STOPPED" });
     expect(await getter.fetch(release.record)).toEqual(release.bytes);

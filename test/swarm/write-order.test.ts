@@ -61,7 +61,9 @@ test("a piece is written before another one of the same turn is looked at", asyn
         };
         return Array.from({ length: table.count }, (_, index) => index);
       },
-      onChunk: ({ index }) => void unwritten.delete(index),
+      onPiece: ({ first, count }) => {
+        for (let chunk = first; chunk < first + count; chunk++) unwritten.delete(chunk);
+      },
     },
     systemClock,
     new Peers(systemClock, new Uint8Array(32)),
