@@ -30,12 +30,16 @@ export class CodedPieces implements PieceStore {
   static beside(path: string, maxBytes: number): CodedPieces | undefined {
     // There an open file keeps its name.
     if (process.platform === "win32") return undefined;
+    let fd: number | undefined;
     try {
       const file = createBeside(path);
+      ({ fd } = file);
       rmSync(file.path);
       markFinished(file.path);
-      return new CodedPieces(file.fd, maxBytes);
+      return new CodedPieces(fd, maxBytes);
     } catch {
+      // A name that cannot be taken away again is for the next start to clean up.
+      if (fd !== undefined) closeSync(fd);
       return undefined;
     }
   }
