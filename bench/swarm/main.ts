@@ -20,7 +20,7 @@ import { Namespace } from "./namespace.ts";
 const PEER = new URL("peer.ts", import.meta.url).pathname;
 const ROUNDS = 3;
 /** Of downloads from each provider: one in as many is its first, for which it compresses. */
-const VISITS = 7;
+const VISITS = 11;
 const PROVIDERS = [1, 4, 8] as const;
 const GETTERS = 20;
 /** Twenty processes on two cores. */

@@ -1,8 +1,13 @@
-/** A new array holding all of `parts`, in order. */
-export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+/** In bytes. */
+export function totalLength(parts: readonly Uint8Array[]): number {
   let sizeBytes = 0;
   for (const part of parts) sizeBytes += part.length;
-  const out = uninitialized(sizeBytes);
+  return sizeBytes;
+}
+
+/** A new array holding all of `parts`, in order. */
+export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+  const out = uninitialized(totalLength(parts));
   let offset = 0;
   for (const part of parts) {
     out.set(part, offset);

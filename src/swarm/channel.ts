@@ -2,7 +2,7 @@
  * A connection as frames of bytes: bounded in both directions, closed once, with one reason.
  */
 import type { SecretStream } from "@hyperswarm/dht";
-import { release } from "../core/bytes.ts";
+import { release, totalLength } from "../core/bytes.ts";
 import { FRAME_MAX_BYTES, HELLO_MAX_BYTES } from "../core/limits.ts";
 import { SwarmError, violation } from "./error.ts";
 
@@ -55,12 +55,15 @@ export class Channel {
     return this.#isClosed || this.#stream.write(frame);
   }
 
-  /** The same for a frame in two parts, both of them free again after the call. */
-  sendParts(head: Uint8Array, body: Uint8Array): boolean {
+  /** The same for a frame in parts, all of them free again after the call. */
+  sendParts(...parts: readonly Uint8Array[]): boolean {
     if (this.#isClosed) return true;
-    const frame = this.#stream.alloc(head.length + body.length);
-    frame.set(head);
-    frame.set(body, head.length);
+    const frame = this.#stream.alloc(totalLength(parts));
+    let at = 0;
+    for (const part of parts) {
+      frame.set(part, at);
+      at += part.length;
+    }
     return this.#stream.write(frame);
   }
 

@@ -73,7 +73,10 @@ export function encodeProviderMessage(message: ProviderMessage): Uint8Array {
     case "piece":
     case "peers":
     case "status":
-      return concat(encodeAnswerHead(message), message.bytes);
+      return concat(
+        encodeAnswerHead(message.type, message.id, message.bytes.length),
+        message.bytes,
+      );
     case "have":
       return encodeCbor([type, message.root, message.first, message.bits]);
     case "error":
@@ -81,12 +84,12 @@ export function encodeProviderMessage(message: ProviderMessage): Uint8Array {
   }
 }
 
-/** What stands in front of an answer's bytes in its frame: they are large, and need not be copied for it. */
-export function encodeAnswerHead({ type, id, bytes }: Answer): Uint8Array {
+/** What stands in front of so many bytes of an answer in its frame: they are large, and need not be copied for it. */
+export function encodeAnswerHead(type: Answer["type"], id: number, sizeBytes: number): Uint8Array {
   return concat(
     Uint8Array.of(ARRAY_OF_3, TYPES[type]),
     argument(UINT, id),
-    argument(BYTES, bytes.length),
+    argument(BYTES, sizeBytes),
   );
 }
 

@@ -1,6 +1,6 @@
 /** One client of ours: from the accepted connection to its close. */
 import type { SecretStream } from "@hyperswarm/dht";
-import { equal, release } from "../core/bytes.ts";
+import { equal, release, totalLength } from "../core/bytes.ts";
 import { unixMinute, type Clock } from "../core/clock.ts";
 import {
   AUTH_TIMEOUT_MS,
@@ -281,15 +281,12 @@ export class ProviderSession {
       this.#refuse(id, made);
       return 0;
     }
-    let head = encodeAnswerHead({ type, id, bytes: made });
-    const answer = type === "piece" ? padPiece(made, head.length) : made;
-    if (answer !== made) {
-      head = encodeAnswerHead({ type, id, bytes: answer });
-      release(made);
-    }
-    const hasRoom = this.#channel.sendParts(head, answer);
-    const sizeBytes = answer.length;
-    release(answer);
+    let head = encodeAnswerHead(type, id, made.length);
+    const answer = type === "piece" ? padPiece(made, head.length) : [made];
+    const sizeBytes = totalLength(answer);
+    if (answer.length > 1) head = encodeAnswerHead(type, id, sizeBytes);
+    const hasRoom = this.#channel.sendParts(head, ...answer);
+    release(made);
     this.#context.onServed?.(sizeBytes);
     // Who has to wait for its turn is not idle.
     this.#activeMs = this.#context.clock.monotonicMs();
