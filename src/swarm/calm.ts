@@ -20,7 +20,7 @@ export class Calm {
    * where most keys lead nowhere, somebody may want us to meet nobody (E9). Over all of these rounds, since one peer
    * that has just gone is no sign of it.
    */
-  get is(): boolean {
+  get holds(): boolean {
     if (this.#rounds.length < ROUNDS) return false;
     const sum = (of: (round: Round) => number): number =>
       this.#rounds.reduce((total, round) => total + of(round), 0);

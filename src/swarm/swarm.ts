@@ -335,7 +335,7 @@ export class Swarm {
   get #isCalm(): boolean {
     const { copies, onMet } = this.#options;
     const isCounting = copies !== undefined || onMet !== undefined;
-    return this.#calm.is && !isCounting;
+    return this.#calm.holds && !isCounting;
   }
 
   /** Both records were exchanged when the dial is over; a peer that fails was judged there. */

@@ -7,7 +7,7 @@ const NOBODY = { isHeldByDht: true, tried: 1, met: 0 };
 function after(...rounds: readonly (typeof QUIET)[]): boolean {
   const calm = new Calm();
   for (const round of rounds) calm.add(round);
-  return calm.is;
+  return calm.holds;
 }
 
 describe("all is quiet", () => {
@@ -37,6 +37,6 @@ describe("all is quiet", () => {
     const calm = new Calm();
     for (let rounds = 0; rounds < 5; rounds++) calm.add(QUIET);
     calm.end();
-    expect(calm.is).toBe(false);
+    expect(calm.holds).toBe(false);
   });
 });
