@@ -135,7 +135,7 @@ async function run(
     rest = lines.pop() ?? "";
     for (const line of lines) {
       const [what, at = "", count = ""] = line.split(" ");
-      if (what === "written") chunks.written(Number(at));
+      if (what === "written") chunks.written(Number(at), Number(count));
       if (what !== "verified") continue;
       chunks.verified(Number(at), Number(count));
       if (++pieces === killAfter) child.kill("SIGKILL");

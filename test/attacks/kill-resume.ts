@@ -161,7 +161,7 @@ export async function killAndResume(
 function count(program: AppProcess, chunks: VerifiedChunks): void {
   for (const { name, at, count } of program.events) {
     if (name === "piece-verified") chunks.verified(Number(at), Number(count));
-    if (name === "piece-written") chunks.written(Number(at));
+    if (name === "piece-written") chunks.written(Number(at), Number(count));
   }
 }
 

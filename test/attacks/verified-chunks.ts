@@ -30,9 +30,12 @@ export class VerifiedChunks {
     }
   }
 
-  /** At this offset of the stream. */
-  written(offset: number): void {
-    this.#unwritten.delete(this.#table.indexAt(offset));
+  /** Whole chunks, from this offset of the stream on. */
+  written(offset: number, sizeBytes: number): void {
+    const last = this.#table.indexAt(offset + sizeBytes - 1);
+    for (let chunk = this.#table.indexAt(offset); chunk <= last; chunk++) {
+      this.#unwritten.delete(chunk);
+    }
   }
 
   /** Bytes that this kill has cost: verified before, and not there. */
