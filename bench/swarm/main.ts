@@ -88,10 +88,7 @@ async function serve(
   return peer;
 }
 
-/**
- * Median seconds; MB/s of the raw stream and of the file. Each download from one provider has a raw stream of its own beside it, so that
- * a machine that is faster now than a moment ago is so for both: their share is the median of the pairs.
- */
+/** Median seconds; MB/s of the raw stream and of the file. */
 async function full(file: Executable): Promise<void> {
   const net = await dht();
   const getOnce = async (): Promise<Fields> => {
@@ -105,7 +102,6 @@ async function full(file: Executable): Promise<void> {
   const speeds = new Map<number, number>();
   let sizeBytes = 0;
   const raw: number[] = [];
-  const shares: number[] = [];
   for (const count of PROVIDERS) {
     while (providers.length < count) providers.push(await serve(file, net.bootstrap));
     const seconds: number[] = [];
@@ -119,9 +115,9 @@ async function full(file: Executable): Promise<void> {
       const [server, client] = [start(), start()];
       const fields = { bootstrap: net.bootstrap, sizeBytes };
       const { key } = await server.call("rawServe", fields);
-      const rawSeconds = number(await client.call("rawFetch", { key, ...fields }), "seconds");
-      raw.push(sizeBytes / 1e6 / rawSeconds);
-      shares.push(rawSeconds / number(result, "seconds"));
+      raw.push(
+        sizeBytes / 1e6 / number(await client.call("rawFetch", { key, ...fields }), "seconds"),
+      );
       await stop(server, client);
     }
     speeds.set(count, sizeBytes / 1e6 / median(seconds));
@@ -129,7 +125,7 @@ async function full(file: Executable): Promise<void> {
   await stop(net.peer, ...providers);
   const rawSpeed = median(raw);
   const [one = 0, four = 0, eight = 0] = PROVIDERS.map((count) => speeds.get(count) ?? 0);
-  const share = median(shares);
+  const share = one / rawSpeed;
   const shown = (speed: number): string => `${speed.toFixed(0)} MB/s`;
   tell("raw encrypted stream", shown(rawSpeed), "", undefined);
   tell(
