@@ -12,6 +12,11 @@ export interface Piece {
   readonly count: number;
 }
 
+/** Ascending. */
+export function chunksOf({ first, count }: Piece): number[] {
+  return Array.from({ length: count }, (_, i) => first + i);
+}
+
 /** Old bytes on both sides of the place where a missing piece is expected, beside what it has drifted. */
 const SLACK_BYTES = 4 * 1024;
 /** More of them would cost more to describe than they can save. */

@@ -1,3 +1,6 @@
+/** Memory of smaller arrays is not worth any care. */
+const LARGE_FROM_BYTES = 4096;
+
 /** In bytes. */
 export function totalLength(parts: readonly Uint8Array[]): number {
   let sizeBytes = 0;
@@ -16,17 +19,11 @@ export function concat(...parts: readonly Uint8Array[]): Uint8Array {
   return out;
 }
 
-/** Smaller ones are not worth it. */
-const UNINITIALIZED_FROM_BYTES = 4096;
-
 /** A new array in which anything may be: the caller writes to all of it. */
 export function uninitialized(sizeBytes: number): Uint8Array {
-  if (sizeBytes < UNINITIALIZED_FROM_BYTES) return new Uint8Array(sizeBytes);
+  if (sizeBytes < LARGE_FROM_BYTES) return new Uint8Array(sizeBytes);
   return new Uint8Array(Buffer.allocUnsafeSlow(sizeBytes).buffer);
 }
-
-/** Smaller ones are not worth it. */
-const RELEASE_FROM_BYTES = 4096;
 
 /**
  * Gives the memory of `bytes`, which are empty afterwards, back at once: the collector would let some 30 MiB of it lie. Only
@@ -34,7 +31,7 @@ const RELEASE_FROM_BYTES = 4096;
  */
 export function release(bytes: Uint8Array): void {
   const { buffer } = bytes;
-  if (bytes.length < RELEASE_FROM_BYTES || bytes.length !== buffer.byteLength) return;
+  if (bytes.length < LARGE_FROM_BYTES || bytes.length !== buffer.byteLength) return;
   if (buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 

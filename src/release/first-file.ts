@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { UnfinishedExecutable, unfinishedPlace } from "../assembly/unfinished.ts";
+import { chunksOf } from "../content/plan.ts";
 import type { PublicKey } from "../core/brand.ts";
 import { equal, toHex } from "../core/bytes.ts";
 import { sha256 } from "../core/hash.ts";
@@ -128,9 +129,9 @@ async function fill(
       held = await file.recover(table, all, undefined, () => Bun.sleep(0));
       return all.filter((index) => !held.has(index));
     },
-    onPiece: ({ first, count, offset }, bytes) => {
-      file.write(offset, bytes);
-      for (let index = first; index < first + count; index++) held.add(index);
+    onPiece: (piece, bytes) => {
+      file.write(piece.offset, bytes);
+      for (const index of chunksOf(piece)) held.add(index);
     },
     // Others who install for the first time can have what is here already.
     written: () => ({ stream: file.stream(), chunks: held }),

@@ -5,7 +5,7 @@
 import type { Clock } from "../core/clock.ts";
 import { release, toHex } from "../core/bytes.ts";
 import type { VerifiedRecord } from "../core/release-record.ts";
-import { piecesOf } from "../content/plan.ts";
+import { chunksOf, piecesOf } from "../content/plan.ts";
 import type { ChunkTable } from "../content/table.ts";
 import { releaseFrame } from "./channel.ts";
 import { SwarmError } from "./error.ts";
@@ -320,9 +320,7 @@ export class Download {
     } finally {
       this.#writing--;
     }
-    for (let chunk = piece.first; chunk < piece.first + piece.count; chunk++) {
-      this.#have?.add(chunk);
-    }
+    for (const chunk of chunksOf(piece)) this.#have?.add(chunk);
     // What was made of a sketch is of use to nobody else.
     if (this.#have !== undefined && old.sketch.length === 0) {
       this.#place?.remember(old.base, this.#record.record.root, piece, coded);

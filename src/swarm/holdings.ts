@@ -13,7 +13,7 @@ import type { ByteSource } from "../core/source.ts";
 import { encodePage } from "../content/outline.ts";
 import { encodePiece } from "../content/piece.ts";
 import { encodeAgainstSketch } from "../content/sketch.ts";
-import type { Piece } from "../content/plan.ts";
+import { chunksOf, type Piece } from "../content/plan.ts";
 import type { ChunkTable } from "../content/table.ts";
 import { Bases, type Base } from "./bases.ts";
 import { DeltaCache } from "./delta-cache.ts";
@@ -146,9 +146,7 @@ export class Holdings {
     const { table, have, stream } = partial;
     const { root, first, count, base } = request;
     if (first + count > table.count) return "out-of-range";
-    for (let chunk = first; chunk < first + count; chunk++) {
-      if (!have.has(chunk)) return "not-held";
-    }
+    if (!chunksOf(request).every((chunk) => have.has(chunk))) return "not-held";
     const { offset, sizeBytes } = table.rangeOf(first, count);
     if (sizeBytes > PIECE_MAX_BYTES) return "out-of-range";
     const known = base === undefined ? undefined : this.#deltas.get(answerKey(base, root, request));

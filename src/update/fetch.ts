@@ -6,7 +6,7 @@
  * and another one is asked for. The chunks stay.
  */
 import type { Unfinished } from "../assembly/unfinished.ts";
-import { ChunkPlan } from "../content/plan.ts";
+import { ChunkPlan, chunksOf } from "../content/plan.ts";
 import type { Clock } from "../core/clock.ts";
 import { toHex } from "../core/bytes.ts";
 import { sha256 } from "../core/hash.ts";
@@ -99,9 +99,9 @@ export class Fetcher {
         this.#unfinished = { table: wanted, regionOffset: candidate.record.regionOffset };
         return plan.missing.filter((index) => !held.has(index));
       },
-      onPiece: ({ first, count, offset }, bytes) => {
-        assembly.write(offset, bytes);
-        for (let index = first; index < first + count; index++) held.add(index);
+      onPiece: (piece, bytes) => {
+        assembly.write(piece.offset, bytes);
+        for (const index of chunksOf(piece)) held.add(index);
       },
       written: () => ({ stream: assembly.stream(), chunks: held }),
       onProgress: this.#reporter(),
