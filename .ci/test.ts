@@ -1,13 +1,15 @@
 /**
  * Runs the whole suite in random order, each file in a world of its own, and closes with the line
- * `N passed, N failed`. Further arguments go to `bun test`.
+ * `N passed, N failed`. What a test leaves behind among the temporary files counts as failed. Further arguments go to
+ * `bun test`.
  */
-import { rm } from "node:fs/promises";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const TOTAL_TIMEOUT_MS = 60 * 60_000;
-const reportPath = join(tmpdir(), `rustpatcher-junit-${process.pid}.xml`);
+const directory = mkdtempSync(join(tmpdir(), "rustpatcher-suite-"));
+const reportPath = join(directory, "junit.xml");
 
 const child = Bun.spawn(
   [
@@ -23,14 +25,19 @@ const child = Bun.spawn(
   ],
   {
     cwd: join(import.meta.dir, ".."),
+    env: { ...process.env, TMPDIR: directory },
     stdio: ["ignore", "inherit", "inherit"],
     timeout: TOTAL_TIMEOUT_MS,
   },
 );
+// Whoever is interrupted here has still to remove what the tests had no time to.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
 const exitCode = await child.exited;
 const report = Bun.file(reportPath);
 const summary = (await report.exists()) ? await report.text() : "";
-await rm(reportPath, { force: true });
+rmSync(reportPath, { force: true });
+const left = readdirSync(directory);
+rmSync(directory, { recursive: true, force: true });
 
 function count(attribute: string): number {
   const match = new RegExp(`<testsuites[^>]* ${attribute}="(\\d+)"`).exec(summary);
@@ -39,7 +46,9 @@ function count(attribute: string): number {
 
 const [tests, failures, skipped] = [count("tests"), count("failures"), count("skipped")];
 // A crash of the runner, or a file that could not be loaded, is a failure without a test to its name.
-const failed = failures === 0 && (exitCode !== 0 || tests === 0) ? 1 : failures;
+const unnamed = failures === 0 && (exitCode !== 0 || tests === 0) ? 1 : 0;
+for (const name of left) console.error(`left behind among the temporary files: ${name}`);
+const failed = failures + unnamed + left.length;
 const passed = Math.max(0, tests - failures - skipped);
 console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
 process.exit(failed === 0 ? 0 : 1);

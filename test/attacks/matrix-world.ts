@@ -10,6 +10,8 @@ import { E2eReleases, E2eWorld } from "../helpers/e2e-world.ts";
 import { digestOf } from "../helpers/installed.ts";
 import { startEvil, type Evil } from "./evil.ts";
 
+/** That are beside the one honest peer, or alone. */
+export const LIARS = 20;
 /** A download of a dozen pieces and more. */
 const BLOB_BYTES = 3_000_000;
 const CASE_TIMEOUT_MS = 55_000;

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { behaviours } from "./evil.ts";
-import { LIARS } from "./matrix.ts";
-import { Matrix } from "./matrix-world.ts";
+import { LIARS, Matrix } from "./matrix-world.ts";
 
 // All of them, with one liar and with 20, floods, nobody but liars, and what each costs: bun test/attacks/matrix.ts
 const matrix = new Matrix();

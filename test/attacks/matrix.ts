@@ -8,9 +8,8 @@
  */
 import { CHUNK_MAX_BYTES } from "../../src/core/limits.ts";
 import { behaviours } from "./evil.ts";
-import { Matrix } from "./matrix-world.ts";
+import { LIARS, Matrix } from "./matrix-world.ts";
 
-export const LIARS = 20;
 const MEMORY_MAX_BYTES = 64 * 1024 * 1024;
 const DESCRIPTORS_MAX = 256;
 const RATE_SHARE = 0.5;
