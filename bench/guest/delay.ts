@@ -4,14 +4,14 @@
  * five others fetch it from this copy alone. A program without an updater runs beside it all the time and shows what
  * the machine does. Ends with code 1 above a bound.
  */
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { randomBytes } from "node:crypto";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { generateSeed } from "../../src/core/keys.ts";
 import { compileApp } from "../../src/release/compile.ts";
 import { signExecutable } from "../../src/release/sign.ts";
 import { createLoopbackDht } from "../../test/helpers/dht.ts";
+import { scratchDirectory } from "../../test/helpers/scratch.ts";
 
 const BOUND_MS = 10;
 const FORGERIES_BOUND_MS = 5;
@@ -88,7 +88,7 @@ class App {
   }
 }
 
-const directory = mkdtempSync(join(tmpdir(), "rustpatcher-delay-"));
+const directory = scratchDirectory("delay");
 const net = await createLoopbackDht(3);
 const apps: App[] = [];
 const env = {
@@ -188,6 +188,5 @@ try {
 } finally {
   await Promise.all(apps.map((app) => app.kill()));
   await net.destroy();
-  rmSync(directory, { recursive: true, force: true });
 }
 process.exit(isWithin ? 0 : 1);

@@ -5,6 +5,7 @@
  * above the bound.
  */
 import { E2eReleases, E2eWorld } from "../../test/helpers/e2e-world.ts";
+import { scratchDirectory } from "../../test/helpers/scratch.ts";
 import { FAILED_STARTS_MAX } from "../../src/update/pending.ts";
 
 const BOUND_S = 10;
@@ -20,6 +21,7 @@ interface Way {
   readonly failedStarts: number;
 }
 
+scratchDirectory("go-back");
 const releases = new E2eReleases();
 const rows: Record<string, unknown>[] = [];
 let isAbove = false;

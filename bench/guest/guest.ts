@@ -6,14 +6,14 @@
  * What is resident depends on how the file came into the page cache, so both are put on the disk and out of it
  * the same way first.
  */
-import { closeSync, fsyncSync, mkdtempSync, openSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { closeSync, fsyncSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { generateSeed } from "../../src/core/keys.ts";
 import { compileApp } from "../../src/release/compile.ts";
 import { signExecutable } from "../../src/release/sign.ts";
 import { createLoopbackDht } from "../../test/helpers/dht.ts";
 import { countDatagrams, median, round, straced, usageOf, type Usage } from "./usage.ts";
+import { scratchDirectory } from "../../test/helpers/scratch.ts";
 
 const STARTS = 200;
 const IDLE_MS = 120_000;
@@ -33,7 +33,7 @@ interface Row {
   readonly unit: string;
 }
 
-const directory = mkdtempSync(join(tmpdir(), "rustpatcher-guest-"));
+const directory = scratchDirectory("guest");
 const net = await createLoopbackDht(3);
 const env = {
   PATH: "/bin",
@@ -64,7 +64,6 @@ try {
   }
 } finally {
   await net.destroy();
-  rmSync(directory, { recursive: true, force: true });
 }
 
 async function compile(name: string, source: string): Promise<string> {

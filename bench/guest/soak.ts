@@ -4,14 +4,14 @@
  * while other copies come and go and packets are lost. Ends with code 1 when anything failed or grew. Needs /proc;
  * root and nftables for the loss.
  */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { generateSeed } from "../../src/core/keys.ts";
 import { compileApp } from "../../src/release/compile.ts";
 import { signExecutable } from "../../src/release/sign.ts";
 import { createLoopbackDht } from "../../test/helpers/dht.ts";
 import { enterLossyNetwork } from "./lossy.ts";
+import { scratchDirectory } from "../../test/helpers/scratch.ts";
 
 const STARTS = Number(process.argv[2] ?? 1_000);
 /** Side by side. */
@@ -39,7 +39,7 @@ if (what === "serve") {
 `;
 
 console.log(enterLossyNetwork(LOSS_PERCENT));
-const directory = mkdtempSync(join(tmpdir(), "rustpatcher-soak-"));
+const directory = scratchDirectory("soak");
 const net = await createLoopbackDht(3);
 const env = {
   PATH: "/bin",
@@ -69,7 +69,6 @@ try {
   if (names.length > 0) problem(`left over: ${names.join(", ")}`);
 } finally {
   await net.destroy();
-  rmSync(directory, { recursive: true, force: true });
 }
 console.log(problems === 0 ? "ok" : `${problems} problems`);
 process.exit(problems === 0 ? 0 : 1);

@@ -4,14 +4,13 @@
  * they are calm. A shorter interval, in seconds, is a quicker look at more work. Ends with code 1 when a copy takes
  * more CPU or datagrams than it may. Needs /proc; counts datagrams where there is strace.
  */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { generateSeed } from "../../src/core/keys.ts";
 import { compileApp } from "../../src/release/compile.ts";
 import { signExecutable } from "../../src/release/sign.ts";
 import { createLoopbackDht } from "../../test/helpers/dht.ts";
 import { countDatagrams, median, round, straced, usageOf } from "./usage.ts";
+import { scratchDirectory } from "../../test/helpers/scratch.ts";
 
 const COPIES = Number(process.argv[2] ?? 50);
 const MINUTES = Number(process.argv[3] ?? 10);
@@ -26,7 +25,7 @@ const DATAGRAMS_MAX = 200;
 
 const APP = `import "rustpatcher/auto";\nsetInterval(() => undefined, 60_000);\n`;
 
-const directory = mkdtempSync(join(tmpdir(), "rustpatcher-idle-swarm-"));
+const directory = scratchDirectory("idle-swarm");
 const net = await createLoopbackDht(NODES);
 const env = {
   PATH: "/bin",
@@ -99,5 +98,4 @@ try {
   for (const copy of copies) copy.kill("SIGKILL");
   await Promise.all(copies.map((copy) => copy.exited));
   await net.destroy();
-  rmSync(directory, { recursive: true, force: true });
 }

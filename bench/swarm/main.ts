@@ -5,8 +5,7 @@
  *
  *   bun bench/swarm/main.ts [row …]       rows: full, slow, update, memory, plan
  */
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { generateSeed } from "../../src/core/keys.ts";
 import { median } from "../answer.mjs";
@@ -16,6 +15,7 @@ import { PeerProcess, type Fields } from "../peer-process.ts";
 import { AppProcess } from "./app.ts";
 import { forgetPeak, residentMiB } from "./memory.ts";
 import { Namespace } from "./namespace.ts";
+import { scratchDirectory } from "../../test/helpers/scratch.ts";
 
 const PEER = new URL("peer.ts", import.meta.url).pathname;
 const ROUNDS = 3;
@@ -38,7 +38,7 @@ const BOUNDS = {
   planS: 0.5,
 } as const;
 
-const directory = mkdtempSync(join(tmpdir(), "rustpatcher-swarm-"));
+const directory = scratchDirectory("swarm");
 const workshop = new Workshop(directory, generateSeed());
 const wanted = process.argv.slice(2);
 const isWanted = (row: string): boolean => wanted.length === 0 || wanted.includes(row);
@@ -275,6 +275,5 @@ try {
   }
 } finally {
   await stop(...processes);
-  rmSync(directory, { recursive: true, force: true });
 }
 if (isMissed) process.exitCode = 1;

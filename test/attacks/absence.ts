@@ -15,6 +15,7 @@ import { PIECE_MAX_BYTES } from "../../src/core/limits.ts";
 import type { AppEvent, AppProcess } from "../helpers/app-process.ts";
 import { blobApp } from "../helpers/blob-app.ts";
 import { E2eReleases, E2eWorld } from "../helpers/e2e-world.ts";
+import { scratchDirectory } from "../helpers/scratch.ts";
 import { digestOf } from "../helpers/installed.ts";
 import { noise } from "../helpers/release.ts";
 import { enterOwnNetwork, HOST, OtherHost } from "./two-hosts.ts";
@@ -175,6 +176,7 @@ async function main(): Promise<number> {
   const [kind] = positionals;
   if (kind !== "gone" && kind !== "offline") throw new Error("gone or offline?");
   if (kind === "offline") enterOwnNetwork();
+  scratchDirectory("absence");
   const { restarted: isRestarted = false, minutes = "60" } = values;
   const absence = await leftAlone({ kind, isRestarted, minutes: Number(minutes) });
   console.log(absence);

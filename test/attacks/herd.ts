@@ -10,11 +10,13 @@ import { Swarm } from "../../src/swarm/swarm.ts";
 import type { AppProcess } from "../helpers/app-process.ts";
 import { blobApp } from "../helpers/blob-app.ts";
 import { E2eReleases, E2eWorld } from "../helpers/e2e-world.ts";
+import { scratchDirectory } from "../helpers/scratch.ts";
 
 const [, , copies = "30", seconds = "240"] = process.argv;
 const BLOB_BYTES = 3_000_000;
 const LOOK_EVERY_MS = 5_000;
 
+scratchDirectory("herd");
 const releases = new E2eReleases();
 const world = await E2eWorld.create(releases);
 let swarm: Swarm | undefined;

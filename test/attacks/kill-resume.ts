@@ -16,6 +16,7 @@ import { Swarm } from "../../src/swarm/swarm.ts";
 import type { AppProcess } from "../helpers/app-process.ts";
 import { blobApp } from "../helpers/blob-app.ts";
 import { E2eReleases, E2eWorld } from "../helpers/e2e-world.ts";
+import { scratchDirectory } from "../helpers/scratch.ts";
 import { randomFrom } from "../faults/plan.ts";
 import { Sent } from "../helpers/sent-chunks.ts";
 import { killGetters } from "./kill-getter.ts";
@@ -166,6 +167,7 @@ function count(program: AppProcess, chunks: VerifiedChunks): void {
 }
 
 async function main(): Promise<number> {
+  scratchDirectory("kill-resume");
   const [, , kills = "50", perDownload = "5", seed = `${Math.floor(Math.random() * 2 ** 32)}`] =
     process.argv;
   console.log(`seed ${seed}`);

@@ -7,6 +7,7 @@
  *   bun test/attacks/matrix.ts [part of a case's name]      prints a table; exits 1 when a case fails
  */
 import { CHUNK_MAX_BYTES } from "../../src/core/limits.ts";
+import { scratchDirectory } from "../helpers/scratch.ts";
 import { behaviours } from "./evil.ts";
 import { LIARS, Matrix } from "./matrix-world.ts";
 
@@ -23,6 +24,7 @@ const FLOODS: readonly (readonly [name: string, kind: string])[] = [
 /** Enough to be alone with: what is wrong, and what never comes. */
 const ALONE = ["D9: the valid record, region and table, and bytes of its own", "D3: never answers"];
 
+scratchDirectory("matrix");
 const matrix = new Matrix();
 const endMs = performance.now() + TOTAL_MS;
 let cases = 0;
@@ -115,4 +117,4 @@ async function main(): Promise<number> {
   return failures.length === 0 ? 0 : 1;
 }
 
-if (import.meta.main) process.exit(await main());
+process.exit(await main());

@@ -10,8 +10,6 @@
  * ones into compiled apps of 110 MB, which are; `--only` picks scenarios by a part of their name. Prints tables, and
  * ends with 1 when one was bricked.
  */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { digestOf } from "../helpers/installed.ts";
@@ -21,6 +19,7 @@ import { realWorld } from "./real-world.ts";
 import type { FaultWorld } from "./scenario.ts";
 import { smallWorld } from "./small-world.ts";
 import { hasStrace, KINDS } from "./strace.ts";
+import { scratchDirectory } from "../helpers/scratch.ts";
 
 const { values } = parseArgs({
   options: {
@@ -34,34 +33,30 @@ const { values } = parseArgs({
 });
 
 if (!hasStrace) throw new Error("strace is not installed");
-const directory = mkdtempSync(join(tmpdir(), "rustpatcher-faults-"));
+const directory = scratchDirectory("faults");
 const startMs = performance.now();
 let bricked = 0;
-try {
-  console.log(`seed ${values.seed}`);
-  const random = randomFrom(Number(values.seed));
-  for (const kind of ["small", "real"] as const) {
-    const count = Number(values[kind]);
-    if (count === 0) continue;
-    const folder = join(directory, kind);
-    const world = await (kind === "small" ? smallWorld(folder) : realWorld(folder));
-    try {
-      const results = await injectAll(world, {
-        count,
-        perCall: Number(values["per-call"]),
-        random,
-        atOnce: Number(values["at-once"]),
-        only: values.only,
-        onResult: tell,
-      });
-      print(kind, results);
-      checkUntouched(world);
-    } finally {
-      await world.end();
-    }
+console.log(`seed ${values.seed}`);
+const random = randomFrom(Number(values.seed));
+for (const kind of ["small", "real"] as const) {
+  const count = Number(values[kind]);
+  if (count === 0) continue;
+  const folder = join(directory, kind);
+  const world = await (kind === "small" ? smallWorld(folder) : realWorld(folder));
+  try {
+    const results = await injectAll(world, {
+      count,
+      perCall: Number(values["per-call"]),
+      random,
+      atOnce: Number(values["at-once"]),
+      only: values.only,
+      onResult: tell,
+    });
+    print(kind, results);
+    checkUntouched(world);
+  } finally {
+    await world.end();
   }
-} finally {
-  rmSync(directory, { recursive: true, force: true });
 }
 console.log(`${Math.round((performance.now() - startMs) / 1000)} s, bricked: ${bricked}`);
 process.exitCode = bricked === 0 ? 0 : 1;

@@ -1,7 +1,7 @@
 /** What the scripts here share: the command line as processes, a DHT on loopback, and nothing left of it. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { scratchDirectory } from "../helpers/scratch.ts";
 
 const MAIN = join(import.meta.dir, "../../src/cli/main.ts");
 export const STEP_TIMEOUT_MS = 180_000;
@@ -11,20 +11,12 @@ export const LIFETIME_MS = 1_800_000;
 export type Child = Bun.Subprocess<"ignore", "pipe", "pipe">;
 
 export class TargetsWorld {
-  readonly directory: string = mkdtempSync(join(tmpdir(), "rustpatcher-targets-"));
+  readonly directory: string = scratchDirectory("targets");
   readonly #children: Child[] = [];
-
-  constructor() {
-    // A script that is interrupted leaves nothing serving and no gigabytes behind.
-    for (const signal of ["SIGINT", "SIGTERM"] as const) {
-      process.once(signal, () => void this.destroy().finally(() => process.exit(130)));
-    }
-  }
 
   async destroy(): Promise<void> {
     for (const child of this.#children) child.kill("SIGKILL");
     await Promise.all(this.#children.map((child) => child.exited));
-    rmSync(this.directory, { recursive: true, force: true });
   }
 
   path(...parts: string[]): string {

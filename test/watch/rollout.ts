@@ -4,14 +4,14 @@
  *
  *   bun test/watch/rollout.ts [--copies 30] [--screenshot docs/watch.png] [--looks directory]
  */
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, mkdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import type { Page } from "playwright-core";
 import { generateSeed, keyText, publicKeyOf } from "../../src/core/keys.ts";
 import { createLoopbackDht } from "../helpers/dht.ts";
 import { compileFixture } from "../helpers/executable.ts";
+import { scratchDirectory } from "../helpers/scratch.ts";
 import { DESKTOP, openBrowser, openPage, PHONE } from "./browser.ts";
 
 const ROOT = join(import.meta.dir, "../..");
@@ -136,8 +136,7 @@ async function move(copies: readonly Copy[]): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const directory = mkdtempSync(join(tmpdir(), "rustpatcher-rollout-"));
-  cleanups.push(() => rmSync(directory, { recursive: true, force: true }));
+  const directory = scratchDirectory("rollout");
   const seed = generateSeed();
   const publishedS = Math.floor(Date.now() / 1000) - 3_600;
   const settings = { app: "my-app", mode: "manual" };

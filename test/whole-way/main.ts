@@ -6,19 +6,12 @@
  *
  * Needs Linux, root (network namespaces) and Chromium. Prints how long each step took.
  */
-import {
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { openBrowser, openPage, DESKTOP } from "../watch/browser.ts";
 import { packInto } from "../helpers/tarball.ts";
+import { scratchDirectory } from "../helpers/scratch.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 const MACHINES = join(ROOT, "test/helpers/machines.sh");
@@ -199,23 +192,19 @@ async function inside(directory: string, tarball: string, screenshot: string): P
 }
 
 async function outside(screenshot: string): Promise<number> {
-  const directory = mkdtempSync(join(tmpdir(), "rustpatcher-whole-way-"));
-  try {
-    const tarball = packInto(directory);
-    const listing = Bun.spawnSync(["tar", "-tvzf", tarball]).stdout.toString();
-    const sizes = listing.split("\n").map((line) => Number(line.trim().split(/\s+/)[2] ?? 0));
-    const unpacked = sizes.reduce((sum, size) => sum + (Number.isNaN(size) ? 0 : size), 0);
-    say(`packed: ${statSync(tarball).size} bytes, ${unpacked} unpacked`);
-    const argv = [process.execPath, import.meta.path, directory, tarball, screenshot];
-    const child = Bun.spawn(["unshare", "--mount", "--net", "sh", MACHINES, ...argv], {
-      env: { ...process.env, [INSIDE]: "1" },
-      stdio: ["ignore", "inherit", "inherit"],
-      timeout: LIFETIME_MS,
-    });
-    return await child.exited;
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
+  const directory = scratchDirectory("whole-way");
+  const tarball = packInto(directory);
+  const listing = Bun.spawnSync(["tar", "-tvzf", tarball]).stdout.toString();
+  const sizes = listing.split("\n").map((line) => Number(line.trim().split(/\s+/)[2] ?? 0));
+  const unpacked = sizes.reduce((sum, size) => sum + (Number.isNaN(size) ? 0 : size), 0);
+  say(`packed: ${statSync(tarball).size} bytes, ${unpacked} unpacked`);
+  const argv = [process.execPath, import.meta.path, directory, tarball, screenshot];
+  const child = Bun.spawn(["unshare", "--mount", "--net", "sh", MACHINES, ...argv], {
+    env: { ...process.env, [INSIDE]: "1" },
+    stdio: ["ignore", "inherit", "inherit"],
+    timeout: LIFETIME_MS,
+  });
+  return await child.exited;
 }
 
 const [, , first, second, third] = process.argv;
