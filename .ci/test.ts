@@ -3,12 +3,14 @@
  * `N passed, N failed`. What a test leaves behind among the temporary files counts as failed. Further arguments go to
  * `bun test`.
  */
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const TOTAL_TIMEOUT_MS = 60 * 60_000;
 const directory = mkdtempSync(join(tmpdir(), "rustpatcher-suite-"));
+// Some tests become another user, who has to reach what is in there.
+chmodSync(directory, 0o711);
 const reportPath = join(directory, "junit.xml");
 
 const child = Bun.spawn(
