@@ -5,7 +5,7 @@
  *
  *   bun bench/swarm/main.ts [row …]       rows: full, slow, update, memory, plan
  */
-import { copyFileSync, mkdirSync } from "node:fs";
+import { copyFileSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { generateSeed } from "../../src/core/keys.ts";
 import { median } from "../answer.mjs";
@@ -22,6 +22,7 @@ const ROUNDS = 3;
 /** Of downloads from each provider: one in as many is its first, for which it compresses. */
 const VISITS = 11;
 const PROVIDERS = [1, 4, 8] as const;
+const MOST = Math.max(...PROVIDERS);
 const GETTERS = 20;
 /** Twenty processes on two cores. */
 const MANY_TIMEOUT_MS = 600_000;
@@ -88,43 +89,59 @@ async function serve(
   return peer;
 }
 
+interface ProvidersSwarm {
+  readonly count: number;
+  readonly bootstrap: string;
+  readonly peers: readonly PeerProcess[];
+  /** Of each download so far. */
+  readonly seconds: number[];
+}
+
+async function swarmOf(count: number, file: Executable): Promise<ProvidersSwarm> {
+  const { peer, bootstrap } = await dht();
+  const peers = [peer];
+  while (peers.length <= count) peers.push(await serve(file, bootstrap));
+  return { count, bootstrap, peers, seconds: [] };
+}
+
+async function visit(
+  { count, bootstrap, seconds }: ProvidersSwarm,
+  file: Executable,
+): Promise<void> {
+  const getter = start();
+  const result = await getter.call("fetch", { like: file.path, out: outFile(), bootstrap });
+  await stop(getter);
+  seconds.push(number(result, "seconds"));
+  process.stderr.write(`${count} providers: ${JSON.stringify(result)}\n`);
+}
+
+async function rawSeconds(bootstrap: string, sizeBytes: number): Promise<number> {
+  const [server, client] = [start(), start()];
+  const { key } = await server.call("rawServe", { bootstrap, sizeBytes });
+  const result = await client.call("rawFetch", { key, bootstrap, sizeBytes });
+  await stop(server, client);
+  return number(result, "seconds");
+}
+
 /** Median seconds; MB/s of the raw stream and of the file. */
 async function full(file: Executable): Promise<void> {
-  const net = await dht();
-  const getOnce = async (): Promise<Fields> => {
-    const getter = start();
-    const fields = { like: file.path, out: outFile(), bootstrap: net.bootstrap };
-    const result = await getter.call("fetch", fields);
-    await stop(getter);
-    return result;
-  };
-  const providers: PeerProcess[] = [];
-  const speeds = new Map<number, number>();
-  let sizeBytes = 0;
+  const swarms = await Promise.all(PROVIDERS.map((count) => swarmOf(count, file)));
+  const sizeBytes = statSync(file.path).size;
   const raw: number[] = [];
-  for (const count of PROVIDERS) {
-    while (providers.length < count) providers.push(await serve(file, net.bootstrap));
-    const seconds: number[] = [];
-    // A download uses one of them: each is as warm as the one was alone, whose code is compiled by its first.
-    for (let round = 0; round < VISITS * count; round++) {
-      const result = await getOnce();
-      sizeBytes = number(result, "lengthBytes");
-      seconds.push(number(result, "seconds"));
-      process.stderr.write(`${count} providers: ${JSON.stringify(result)}\n`);
-      if (count > 1) continue;
-      const [server, client] = [start(), start()];
-      const fields = { bootstrap: net.bootstrap, sizeBytes };
-      const { key } = await server.call("rawServe", fields);
-      raw.push(
-        sizeBytes / 1e6 / number(await client.call("rawFetch", { key, ...fields }), "seconds"),
-      );
-      await stop(server, client);
+  // In turns, since a machine is not as fast now as a minute later. A download uses one provider: each of many is as warm
+  // in the end as the one is alone, whose code is compiled by its first.
+  for (let round = 0; round < VISITS * MOST; round++) {
+    for (const swarm of swarms) {
+      if (round % (MOST / swarm.count) === 0) await visit(swarm, file);
     }
-    speeds.set(count, sizeBytes / 1e6 / median(seconds));
+    const [{ bootstrap } = { bootstrap: "" }] = swarms;
+    if (round % MOST === 0) raw.push(sizeBytes / 1e6 / (await rawSeconds(bootstrap, sizeBytes)));
   }
-  await stop(net.peer, ...providers);
+  await stop(...swarms.flatMap(({ peers }) => peers));
   const rawSpeed = median(raw);
-  const [one = 0, four = 0, eight = 0] = PROVIDERS.map((count) => speeds.get(count) ?? 0);
+  const [one = 0, four = 0, eight = 0] = swarms.map(
+    ({ seconds }) => sizeBytes / 1e6 / median(seconds),
+  );
   const share = one / rawSpeed;
   const shown = (speed: number): string => `${speed.toFixed(0)} MB/s`;
   tell("raw encrypted stream", shown(rawSpeed), "", undefined);

@@ -1,6 +1,7 @@
 /** One process of a swarm under measurement: a DHT, a provider, a getter, or an end of a raw stream; see main.ts. */
 import { closeSync, ftruncateSync, openSync, rmSync, writeSync } from "node:fs";
 import type { SecretStream } from "@hyperswarm/dht";
+import { CodedPieces } from "../../src/assembly/coded-pieces.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { CHUNK_MAX_BYTES } from "../../src/core/limits.ts";
 import { canonicalStream } from "../../src/exe/canonical.ts";
@@ -10,7 +11,6 @@ import { decodeRegion } from "../../src/exe/full-region.ts";
 import type { Extension } from "../../src/exe/extension.ts";
 import { verifyExecutable } from "../../src/exe/verify-executable.ts";
 import { fileSource, openFile, withFile } from "../../src/fs/file-source.ts";
-import { CodedPieces } from "../../src/release/coded-pieces.ts";
 import { parseAddress } from "../../src/swarm/bootstrap.ts";
 import { createNode } from "../../src/swarm/node.ts";
 import { Swarm } from "../../src/swarm/swarm.ts";
@@ -120,7 +120,11 @@ const commands = {
       missing: ({ count }) => Array.from({ length: count }, (_, index) => index),
       onPiece: ({ offset }, bytes) => void writeSync(fd, bytes, 0, bytes.length, offset),
       // Others who fetch it have what is here already, as in an app.
-      written: () => ({ stream: fileSource(fd), chunks: [] }),
+      written: () => ({
+        stream: fileSource(fd),
+        chunks: [],
+        keepCoded: () => CodedPieces.beside(out, record.record.lengthBytes),
+      }),
       onProgress: (now) => {
         wireBytes = now.wireBytes;
         providers = Math.max(providers, now.providers);
