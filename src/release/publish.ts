@@ -1,5 +1,6 @@
 /** Serving a signed executable without running it. */
 import { closeSync } from "node:fs";
+import { CodedPieces } from "../assembly/coded-pieces.ts";
 import type { SecretSeed } from "../core/brand.ts";
 import type { Clock } from "../core/clock.ts";
 import { checkLineage } from "../core/handover.ts";
@@ -16,7 +17,6 @@ import { Adoption } from "../swarm/adoption.ts";
 import { Copies } from "../swarm/copies.ts";
 import { Swarm } from "../swarm/swarm.ts";
 import { additionsOf } from "./announcement.ts";
-import { CodedPieces } from "./coded-pieces.ts";
 import { ReleaseError } from "./error.ts";
 import { refuseOtherKey } from "./settings.ts";
 

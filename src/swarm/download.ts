@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../core/clock.ts";
 import { release, toHex } from "../core/bytes.ts";
+import { CONNECTIONS_OUT_MAX } from "../core/limits.ts";
 import type { VerifiedRecord } from "../core/release-record.ts";
 import { chunksOf, piecesOf } from "../content/plan.ts";
 import type { ChunkTable } from "../content/table.ts";
@@ -36,6 +37,9 @@ const BETTER_IS_BUSY_MS = 1_000;
 
 /** Where others get what is here already. */
 export type PartialPlace = Pick<Holdings, "setPartial" | "remember">;
+
+/** Of those who have a part only, while there is no manifest: the other places are for who has all. */
+const PARTS_MAX = CONNECTIONS_OUT_MAX - 4;
 
 export class Download {
   readonly #record: VerifiedRecord;
@@ -105,7 +109,10 @@ export class Download {
     this.#active.set(provider, { pipeline: new Pipeline(), pieces: 0 });
     this.#motion.begin(provider, this.#clock.monotonicMs());
     try {
-      if (!this.#isWhole(provider)) this.#follow(provider);
+      if (!this.#isWhole(provider)) {
+        if (this.#isCrowdedByParts) throw nothing();
+        this.#follow(provider);
+      }
       await this.#learning.learn(provider);
       this.#fill(provider);
       this.#judge(id, await provider.closed);
@@ -118,6 +125,16 @@ export class Download {
       this.#learning.wake();
       this.tick();
     }
+  }
+
+  /**
+   * Who has a part gives no manifest. A getter that comes late, or has lost the one who has all, would have its
+   * places taken by others like itself, and wait until they are done.
+   */
+  get #isCrowdedByParts(): boolean {
+    if (this.#manifest !== undefined) return false;
+    const parts = [...this.#active.keys()].filter((provider) => !this.#isWhole(provider));
+    return parts.length > PARTS_MAX;
   }
 
   #isWhole(provider: RemoteProvider): boolean {
@@ -252,7 +269,8 @@ export class Download {
     const have = new Have(table.count);
     for (const chunk of written.chunks) have.add(chunk);
     this.#have = have;
-    this.#place.setPartial({ table, stream: written.stream, have });
+    const { stream, keepCoded } = written;
+    this.#place.setPartial({ table, stream, have, keepCoded });
   }
 
   /** Differences are so much smaller than anything else that it pays to wait for whoever can make them. */

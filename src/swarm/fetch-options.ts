@@ -1,5 +1,6 @@
 /** What is to be fetched, and what becomes of it. */
 import type { Content } from "../content/content.ts";
+import type { PieceStore } from "../content/piece-store.ts";
 import type { Piece } from "../content/plan.ts";
 import type { ChunkTable } from "../content/table.ts";
 import type { ByteSource } from "../core/source.ts";
@@ -30,9 +31,16 @@ export interface FetchOptions {
    * The stream as far as it is written, and which chunks of it are, asked for once `missing` has settled: given
    * to others while the rest is still being fetched. Must stay readable until the fetch is over.
    */
-  readonly written?: () => { readonly stream: ByteSource; readonly chunks: Iterable<number> };
+  readonly written?: () => Written;
   readonly onProgress?: (progress: FetchProgress) => void;
   readonly signal?: AbortSignal;
+}
+
+export interface Written {
+  readonly stream: ByteSource;
+  readonly chunks: Iterable<number>;
+  /** Where pieces are kept as they came, once there is somebody to pass them on to. Ours to close. */
+  readonly keepCoded?: () => PieceStore | undefined;
 }
 
 export interface FetchedPiece extends Piece {

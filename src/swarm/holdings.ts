@@ -13,13 +13,13 @@ import type { ByteSource } from "../core/source.ts";
 import { encodePage } from "../content/outline.ts";
 import { encodePiece } from "../content/piece.ts";
 import { encodeAgainstSketch } from "../content/sketch.ts";
+import type { PieceStore } from "../content/piece-store.ts";
 import { chunksOf, type Piece } from "../content/plan.ts";
 import type { ChunkTable } from "../content/table.ts";
 import { Bases, type Base } from "./bases.ts";
 import { DeltaCache } from "./delta-cache.ts";
 import type { Have } from "./have.ts";
 import type { ContentRequest, ErrorReason } from "./messages.ts";
-import type { PieceStore } from "./piece-store.ts";
 
 /** One verified executable that we give to others. */
 export interface Holding {
@@ -42,6 +42,8 @@ export interface Partial {
   readonly stream: ByteSource;
   /** Chunks that are in the stream, each checked. */
   readonly have: Have;
+  /** Called when there is somebody to pass pieces on to. */
+  readonly keepCoded?: (() => PieceStore | undefined) | undefined;
 }
 
 /** What we serve, by content root, and what we can tell the difference to. */
@@ -49,6 +51,8 @@ export class Holdings {
   readonly #byRoot = new Map<string, Holding>();
   #partial: Partial | undefined;
   #isFollowed = false;
+  /** Of what we are still fetching. */
+  #coded: PieceStore | undefined;
   /** Of bases. */
   readonly #regions = new Map<string, Uint8Array>();
   readonly #bases: Bases;
@@ -69,6 +73,8 @@ export class Holdings {
 
   /** What we are still fetching, for others to have in part; undefined: no longer. */
   setPartial(partial: Partial | undefined): void {
+    this.#coded?.close();
+    this.#coded = undefined;
     this.#partial = partial;
     this.#isFollowed = false;
   }
@@ -77,6 +83,7 @@ export class Holdings {
   partOf(root: ContentRoot): Have | undefined {
     const partial = this.#partial;
     if (partial === undefined || !equal(partial.table.root, root)) return undefined;
+    if (!this.#isFollowed) this.#coded = partial.keepCoded?.();
     this.#isFollowed = true;
     return partial.have;
   }
@@ -92,6 +99,7 @@ export class Holdings {
     coded: Uint8Array,
   ): void {
     if (base === undefined && !this.#isFollowed) return;
+    if (base === undefined && this.#coded !== undefined) return this.#coded.set(piece, coded);
     this.#deltas.set(answerKey(base, root, piece), coded.slice());
   }
 
@@ -108,6 +116,7 @@ export class Holdings {
   }
 
   destroy(): void {
+    this.setPartial(undefined);
     this.#bases.destroy();
   }
 
@@ -150,9 +159,14 @@ export class Holdings {
     const { offset, sizeBytes } = table.rangeOf(first, count);
     if (sizeBytes > PIECE_MAX_BYTES) return "out-of-range";
     const known = base === undefined ? undefined : this.#deltas.get(answerKey(base, root, request));
-    const plain = known ?? this.#deltas.get(answerKey(undefined, root, request));
+    const kept = known ?? this.#deltas.get(answerKey(undefined, root, request));
+    if (kept !== undefined) return kept.slice();
+    const stored = this.#coded?.get(request);
+    if (stored !== undefined) return stored;
     try {
-      return plain?.slice() ?? encodePiece(stream.read(offset, sizeBytes));
+      const answer = encodePiece(stream.read(offset, sizeBytes));
+      this.#coded?.set(request, answer);
+      return answer;
     } catch {
       return "unavailable";
     }

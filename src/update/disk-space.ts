@@ -19,17 +19,32 @@ export function presentBytes(path: string): number {
  * @throws {UpdateError} DISK_FULL, with the bytes that are missing.
  */
 export function checkDiskSpace(directory: string, sizeBytes: number, presentBytes = 0): void {
-  const { bavail, blocks, bsize } = statfsSync(directory);
-  // Some file systems do not say.
-  if (blocks === 0) return;
-  const neededBytes = Math.max(0, sizeBytes - presentBytes) + UPDATE_SPARE_BYTES;
-  const missingBytes = neededBytes - bavail * bsize;
+  const freeBytes = freeBytesIn(directory);
+  if (freeBytes === undefined) return;
+  const neededBytes = neededBytesOf(sizeBytes, presentBytes);
+  const missingBytes = neededBytes - freeBytes;
   if (missingBytes <= 0) return;
   throw new UpdateError(
     "DISK_FULL",
     `the update needs ${inMB(neededBytes)} in ${directory}, and ${inMB(missingBytes)} of that are missing`,
     { blame: "local", path: directory, neededBytes, missingBytes },
   );
+}
+
+/** What may be written beside an update that is under way, and is not needed: half of what is left besides it. */
+export function spareBytes(directory: string, sizeBytes: number, presentBytes: number): number {
+  const freeBytes = freeBytesIn(directory) ?? 0;
+  return Math.max(0, (freeBytes - neededBytesOf(sizeBytes, presentBytes)) / 2);
+}
+
+/** Undefined: some file systems do not say. */
+function freeBytesIn(directory: string): number | undefined {
+  const { bavail, blocks, bsize } = statfsSync(directory);
+  return blocks === 0 ? undefined : bavail * bsize;
+}
+
+function neededBytesOf(sizeBytes: number, presentBytes: number): number {
+  return Math.max(0, sizeBytes - presentBytes) + UPDATE_SPARE_BYTES;
 }
 
 function inMB(bytes: number): string {

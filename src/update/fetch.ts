@@ -5,6 +5,7 @@
  * everything that can be checked and wrong in the rest; step 6 finds it, that region is never taken again,
  * and another one is asked for. The chunks stay.
  */
+import { CodedPieces } from "../assembly/coded-pieces.ts";
 import type { Unfinished } from "../assembly/unfinished.ts";
 import { ChunkPlan, chunksOf } from "../content/plan.ts";
 import type { Clock } from "../core/clock.ts";
@@ -18,6 +19,7 @@ import { ExeError } from "../exe/error.ts";
 import type { VerifiedFull } from "../exe/verify-executable.ts";
 import type { FetchProgress } from "../swarm/fetch-options.ts";
 import { turn, type Assembly } from "./assemble.ts";
+import { presentBytes, spareBytes } from "./disk-space.ts";
 import { UpdateError } from "./error.ts";
 import type { ProgressInfo, ReleaseInfo } from "./events.ts";
 import type { Installation } from "./installation.ts";
@@ -103,7 +105,11 @@ export class Fetcher {
         assembly.write(piece.offset, bytes);
         for (const index of chunksOf(piece)) held.add(index);
       },
-      written: () => ({ stream: assembly.stream(), chunks: held }),
+      written: () => ({
+        stream: assembly.stream(),
+        chunks: held,
+        keepCoded: () => codedPiecesOf(installation, candidate.record.lengthBytes),
+      }),
       onProgress: this.#reporter(),
       signal,
     });
@@ -169,4 +175,15 @@ export class Fetcher {
       });
     };
   }
+}
+
+/** Undefined where there is no room for them: then pieces are compressed anew for whoever asks. */
+function codedPiecesOf(
+  { directory, partialPath, temporaryBase }: Installation,
+  sizeBytes: number,
+): CodedPieces | undefined {
+  const roomBytes = spareBytes(directory, sizeBytes, presentBytes(partialPath));
+  return roomBytes === 0
+    ? undefined
+    : CodedPieces.beside(temporaryBase, Math.min(sizeBytes, roomBytes));
 }

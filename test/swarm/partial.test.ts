@@ -1,7 +1,9 @@
 /** Copies that are still fetching a release give to one another what they have of it. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { encodePiece } from "../../src/content/piece.ts";
+import type { PieceStore } from "../../src/content/piece-store.ts";
 import { systemClock } from "../../src/core/clock.ts";
+import { CONNECTIONS_OUT_MAX } from "../../src/core/limits.ts";
 import { memorySource, type ByteSource } from "../../src/core/source.ts";
 import { asContentRoot } from "../../src/core/brand.ts";
 import { checkRegion } from "../../src/exe/check-region.ts";
@@ -83,6 +85,31 @@ test("who has a part is asked for that part alone; the rest comes from who has a
   }
 });
 
+test("without a manifest, those who have a part do not take all places: who has all of it is met in time", async () => {
+  const parts = await Promise.all(
+    Array.from({ length: CONNECTIONS_OUT_MAX }, () => partialProvider([1])),
+  );
+  const getter = await world.getter(parts.map(({ provider }) => provider.publicKey));
+  const fetching = getter.fetch(release.record);
+  const connected = (): number =>
+    parts.reduce((sum, { provider }) => sum + provider.provider.connections, 0);
+  await until(() => connected() >= CONNECTIONS_OUT_MAX - 4, "most places to be taken");
+  let most = 0;
+  const untilMs = performance.now() + 1_500;
+  while (performance.now() < untilMs) {
+    most = Math.max(most, connected());
+    await Bun.sleep(5);
+  }
+  // One is closed when it has said what it has.
+  expect(most).toBeLessThan(CONNECTIONS_OUT_MAX);
+  const whole = await world.provider([release]);
+  getter.peers.add(whole.publicKey, []);
+  expect(Buffer.compare(await fetching, release.bytes)).toBe(0);
+  for (const { provider } of parts) {
+    expect(getter.peers.isBanned(provider.publicKey.toHex())).toBe(false);
+  }
+}, 30_000);
+
 test("who has nothing of it is left, and not blamed", async () => {
   const { provider } = await partialProvider([]);
   const whole = await world.provider([release]);
@@ -125,6 +152,67 @@ test("pieces are passed on as they came, when somebody follows: nothing is read 
     await holdings.answer({ ...request, ...piece, base: asContentRoot(new Uint8Array(32)) }),
   ).toEqual(coded);
   holdings.destroy();
+});
+
+test("pieces for those who follow are kept where there is room, from the first follower to the end of the download", async () => {
+  const { table, record, bytes } = release;
+  const { root } = record.record;
+  const have = new Have(table.count);
+  for (const chunk of [3, 4]) have.add(chunk);
+  let reads = 0;
+  const stream: ByteSource = {
+    sizeBytes: bytes.length,
+    read: (offset, sizeBytes) => {
+      reads++;
+      return release.stream.read(offset, sizeBytes);
+    },
+  };
+  const log: string[] = [];
+  const kept = new Map<number, Uint8Array>();
+  const keepCoded = (): PieceStore => {
+    log.push("opened");
+    return {
+      get: ({ first }) => kept.get(first)?.slice(),
+      set: ({ first }, coded) => void kept.set(first, coded.slice()),
+      close: () => void log.push("closed"),
+    };
+  };
+  const codedOf = (first: number): Uint8Array => {
+    const { offset, sizeBytes } = table.rangeOf(first);
+    return encodePiece(release.stream.read(offset, sizeBytes));
+  };
+  const ask = (holdings: Holdings, first: number) =>
+    holdings.answer({
+      type: "piece",
+      id: 1,
+      root,
+      first,
+      count: 1,
+      base: undefined,
+      sketch: new Uint8Array(0),
+    });
+  const holdings = new Holdings(systemClock);
+  holdings.setPartial({ table, stream, have, keepCoded });
+  holdings.remember(undefined, root, { first: 3, count: 1 }, codedOf(3));
+  expect(log).toEqual([]);
+  for (let follower = 0; follower < 2; follower++) holdings.partOf(root);
+  expect(log).toEqual(["opened"]);
+  holdings.remember(undefined, root, { first: 3, count: 1 }, codedOf(3));
+  expect(await ask(holdings, 3)).toEqual(codedOf(3));
+  expect(reads).toBe(0);
+  // What came before anybody followed is compressed once.
+  for (let time = 0; time < 2; time++) expect(await ask(holdings, 4)).toEqual(codedOf(4));
+  expect(reads).toBe(1);
+  // A difference is of use to few: it does not take that room.
+  const base = asContentRoot(new Uint8Array(32));
+  holdings.remember(base, root, { first: 5, count: 1 }, codedOf(5));
+  expect([...kept.keys()]).toEqual([3, 4]);
+  holdings.setPartial(undefined);
+  expect(log).toEqual(["opened", "closed"]);
+  holdings.setPartial({ table, stream, have, keepCoded });
+  holdings.partOf(root);
+  holdings.destroy();
+  expect(log).toEqual(["opened", "closed", "opened", "closed"]);
 });
 
 test("a part gives no region and no table, and no chunk that it has not", async () => {

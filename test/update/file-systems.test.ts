@@ -3,9 +3,9 @@
  * (attacks F1, F2, F3). Each is made in a mount namespace that ends with its test.
  */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readFileSync, statfsSync } from "node:fs";
 import { join } from "node:path";
-import { checkDiskSpace } from "../../src/update/disk-space.ts";
+import { checkDiskSpace, spareBytes } from "../../src/update/disk-space.ts";
 import { codeOf } from "../helpers/installed.ts";
 import { TwoVersions } from "../helpers/two-versions.ts";
 
@@ -151,4 +151,10 @@ test("what is missing is said, less what is there already", () => {
     /^the update needs \d+\.\d MB in \/.*, and \d+\.\d MB of that are missing$/,
   );
   expect(codeOf(() => checkDiskSpace(directory, huge, huge))).toBe("accepted");
+  // What is not needed takes half of the rest at most, and nothing where there is none.
+  expect(spareBytes(directory, huge, 0)).toBe(0);
+  const { bavail, bsize } = statfsSync(directory);
+  const spare = spareBytes(directory, huge, huge);
+  expect(spare).toBeGreaterThan(0);
+  expect(spare).toBeLessThan((bavail * bsize) / 2);
 });

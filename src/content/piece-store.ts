@@ -1,4 +1,4 @@
-import type { Piece } from "../content/plan.ts";
+import type { Piece } from "./plan.ts";
 
 /** Where pieces of one release are kept as they were sent; what it gives is checked by whoever gets it. */
 export interface PieceStore {
@@ -6,4 +6,6 @@ export interface PieceStore {
   get(piece: Piece): Uint8Array | undefined;
   /** Copied, if there is room. */
   set(piece: Piece, coded: Uint8Array): void;
+  /** Nothing is asked of it afterwards. */
+  close(): void;
 }

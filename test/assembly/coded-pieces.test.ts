@@ -2,7 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { CodedPieces } from "../../src/release/coded-pieces.ts";
+import { CodedPieces } from "../../src/assembly/coded-pieces.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "rustpatcher-coded-"));
 const path = join(directory, "app");

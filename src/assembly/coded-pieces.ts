@@ -3,11 +3,11 @@
  * installs anew asks for the same pieces as the one before. The kernel drops it with the process, however that ends.
  */
 import { closeSync, readSync, rmSync } from "node:fs";
-import { uninitialized } from "../core/bytes.ts";
+import type { PieceStore } from "../content/piece-store.ts";
 import type { Piece } from "../content/plan.ts";
+import { uninitialized } from "../core/bytes.ts";
 import { createBeside, writeAll } from "../fs/temporary-file.ts";
 import { markFinished } from "../fs/unfinished.ts";
-import type { PieceStore } from "../swarm/piece-store.ts";
 
 interface Place {
   readonly offset: number;
