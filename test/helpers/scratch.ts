@@ -17,8 +17,8 @@ export function scratchDirectory(name: string): string {
     rmSync(directory, { recursive: true, force: true });
   });
   for (const signal of SIGNALS) {
-    // As a shell says it of a program that the signal has ended.
-    process.once(signal, () => process.exit(128 + constants.signals[signal]));
+    // As a shell says it of a program that the signal has ended. Not once: a second one would end it before its files are gone.
+    process.on(signal, () => process.exit(128 + constants.signals[signal]));
   }
   return directory;
 }
