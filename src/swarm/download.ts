@@ -34,12 +34,11 @@ interface Use {
 
 /** Providers who cannot send differences are left alone while one who can has delivered this recently. */
 const BETTER_IS_BUSY_MS = 1_000;
+/** Of those who have a part only, while there is no manifest: the other places are for who has all. */
+const PARTS_MAX = CONNECTIONS_OUT_MAX - 4;
 
 /** Where others get what is here already. */
 export type PartialPlace = Pick<Holdings, "setPartial" | "remember">;
-
-/** Of those who have a part only, while there is no manifest: the other places are for who has all. */
-const PARTS_MAX = CONNECTIONS_OUT_MAX - 4;
 
 export class Download {
   readonly #record: VerifiedRecord;

@@ -39,7 +39,7 @@ export interface FetchOptions {
 export interface Written {
   readonly stream: ByteSource;
   readonly chunks: Iterable<number>;
-  /** Where pieces are kept as they came, once there is somebody to pass them on to. Ours to close. */
+  /** Where pieces are kept as they came, once there is somebody to pass them on to. Ours to close. Never throws. */
   readonly keepCoded?: () => PieceStore | undefined;
 }
 

@@ -98,8 +98,10 @@ export class Holdings {
     piece: Piece,
     coded: Uint8Array,
   ): void {
-    if (base === undefined && !this.#isFollowed) return;
-    if (base === undefined && this.#coded !== undefined) return this.#coded.set(piece, coded);
+    if (base === undefined) {
+      if (!this.#isFollowed) return;
+      if (this.#coded !== undefined) return this.#coded.set(piece, coded);
+    }
     this.#deltas.set(answerKey(base, root, piece), coded.slice());
   }
 

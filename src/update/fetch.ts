@@ -182,8 +182,12 @@ function codedPiecesOf(
   { directory, partialPath, temporaryBase }: Installation,
   sizeBytes: number,
 ): CodedPieces | undefined {
-  const roomBytes = spareBytes(directory, sizeBytes, presentBytes(partialPath));
-  return roomBytes === 0
-    ? undefined
-    : CodedPieces.beside(temporaryBase, Math.min(sizeBytes, roomBytes));
+  try {
+    const roomBytes = spareBytes(directory, sizeBytes, presentBytes(partialPath));
+    if (roomBytes === 0) return undefined;
+    return CodedPieces.beside(temporaryBase, Math.min(sizeBytes, roomBytes));
+  } catch {
+    // The directory may be gone while we run: no reason to fail whoever asks for a piece.
+    return undefined;
+  }
 }

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { systemClock } from "../../src/core/clock.ts";
 import { decodeRegion, encodeRegion } from "../../src/exe/full-region.ts";
 import { MARKER, REGION_BYTES } from "../../src/exe/region.ts";
+import type { FetchOptions } from "../../src/swarm/fetch-options.ts";
 import { Assembly } from "../../src/update/assemble.ts";
 import { Fetcher, type DownloadProgress } from "../../src/update/fetch.ts";
 import { verifyUpdate, type VerifiedUpdate } from "../../src/update/verify.ts";
@@ -27,6 +28,29 @@ beforeEach(() => {
 afterEach(() => {
   for (const assembly of assemblies.splice(0)) assembly.discard();
   app.remove();
+});
+
+test("pieces are kept for others in a file that has no name, and nowhere once the directory is gone", async () => {
+  const release = changedIn(1, 3);
+  source.publish(release);
+  let written: FetchOptions["written"];
+  const fetch = source.fetch.bind(source);
+  source.fetch = (candidate, options) => {
+    ({ written } = options);
+    return fetch(candidate, options);
+  };
+  await fill(release);
+  const names = readdirSync(app.installation.directory);
+  const kept = written?.().keepCoded?.();
+  expect(readdirSync(app.installation.directory)).toEqual(names);
+  const piece = { first: 1, count: 1 };
+  kept?.set(piece, Uint8Array.of(7));
+  if (process.platform !== "win32") expect(kept?.get(piece)).toEqual(Uint8Array.of(7));
+  kept?.close();
+  const { keepCoded } = written?.() ?? {};
+  if (keepCoded === undefined) throw new Error("nothing is given to others");
+  rmSync(app.installation.directory, { recursive: true });
+  expect(keepCoded()).toBeUndefined();
 });
 
 function fetcher(): Fetcher {
